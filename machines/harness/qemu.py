@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The AMD machine: QEMU's TCG, which emulates SVM with nested paging."""
+import os
+import shutil
+import socket
+import time
+
+from .cache import Failure
+from .emulator import Emulator, socket_pair
+
+
+class Qemu(Emulator):
+    """Never uses KVM: that would be the processor of this computer."""
+
+    def start(self, kernel, initramfs):
+        """Boot the kernel of the cache's folder with the initramfs (bytes)."""
+        options = self.options
+        program = shutil.which("qemu-system-x86_64")
+        if not program:
+            raise Failure("qemu-system-x86_64 is missing; machines/ensure-deps installs it")
+        initrd = os.path.join(self.work, "initramfs")
+        with open(initrd, "wb") as file:
+            file.write(initramfs)
+
+        self.console, console = socket_pair()
+        self.link, link = socket_pair()
+        command = [
+            program, "-name", "vitro-amd", "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot", "-m", str(options.mem), "-smp", str(options.cpus),
+            "-kernel", os.path.join(kernel, "vmlinux"), "-initrd", initrd,
+            "-append", self.append(),
+            "-chardev", f"socket,id=console,fd={console.fileno()}", "-serial", "chardev:console",
+            "-chardev", f"socket,id=link,fd={link.fileno()}", "-serial", "chardev:link",
+            "-chardev", f"socket,id=monitor,path={self.work}/monitor,server=on,wait=off",
+            "-mon", "chardev=monitor,mode=readline",
+        ]
+        if options.deterministic:
+            # One instruction is one nanosecond and one tick of the TSC.  RDRAND and
+            # RDSEED would bring in the host's randomness.
+            command += [
+                "-accel", "tcg,thread=single", "-cpu", f"{options.cpu_model},-rdrand,-rdseed",
+                "-icount", "shift=0,sleep=off", "-seed", "1",
+                "-rtc", "base=2020-01-01T00:00:00,clock=vm",
+            ]
+        else:
+            # With one thread for all CPUs a guest of two vCPUs hangs.
+            command += ["-accel", "tcg,thread=multi", "-cpu", options.cpu_model]
+        if options.gdb:
+            command += ["-gdb", f"tcp:127.0.0.1:{options.gdb}"]
+        self.spawn(command, pass_fds=(console.fileno(), link.fileno()))
+        console.close()
+        link.close()
+
+    def autopsy(self):
+        """The registers of all CPUs, by QEMU's monitor."""
+        text = b""
+        try:
+            with socket.socket(socket.AF_UNIX) as monitor:
+                monitor.settimeout(2)
+                monitor.connect(os.path.join(self.work, "monitor"))
+                monitor.sendall(b"info registers -a\n")
+                end = time.monotonic() + 3
+                while time.monotonic() < end:
+                    data = monitor.recv(65536)
+                    if not data:
+                        break
+                    text += data
+        except OSError:
+            pass
+        return text.decode(errors="replace").replace("\r", "")
