@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The Intel machine: Bochs, which emulates VMX with EPT and unrestricted guests."""
+import os
+import shutil
+import socket
+
+from . import bootdisk
+from .cache import Failure, built
+from .emulator import Emulator
+
+# Emulated instructions per emulated second.  One instruction is one tick of the TSC.
+IPS = 50_000_000
+
+CONFIG = """\
+config_interface: textconfig
+display_library: rfb, options="timeout=0"
+memory: guest={mem}, host={mem}
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file={vgabios}
+ata0-master: type=disk, path={disk}, mode=flat, cylinders={cylinders}, heads=16, spt=63
+boot: disk
+cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=1
+clock: sync=none, time0=1700000000
+com1: enabled=1, mode=socket-client, dev=127.0.0.1:{console}
+com2: enabled=1, mode=socket-client, dev=127.0.0.1:{link}
+sound: driver=dummy
+speaker: enabled=0
+plugin_ctrl: speaker=0, sb16=0, es1370=0, gameport=0
+log: {work}/bochs.log
+panic: action=fatal
+error: action=report
+info: action=ignore
+debug: action=ignore
+"""
+
+
+class Listener:
+    """A port of localhost for one of the machine's serial ports to connect to."""
+
+    def __init__(self):
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=1)
+        self._socket.settimeout(30)
+        self.port = self._socket.getsockname()[1]
+
+    def accept(self):
+        """The connection."""
+        try:
+            connection = self._socket.accept()[0]
+        except TimeoutError:
+            return None
+        finally:
+            self._socket.close()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setblocking(False)
+        return connection
+
+
+class Bochs(Emulator):
+    """Debian's bochs has its debugger built in; it is told to continue at once."""
+
+    def append(self):
+        # The frequency in the model's CPUID has nothing to do with IPS.
+        return super().append() + f" tsc_early_khz={IPS // 1000} clearcpuid=fsrm"
+
+    def start(self, kernel, initramfs):
+        """Boot the kernel of the cache's folder with the initramfs (bytes)."""
+        program = shutil.which("bochs-bin") or shutil.which("bochs")
+        if not program:
+            raise Failure("bochs is missing; machines/ensure-deps installs it")
+        disk = os.path.join(self.work, "disk")
+        cylinders = bootdisk.write(disk, os.path.join(kernel, "vmlinux"), initramfs,
+                                   self.append(), self.options.mem)
+        console, link = Listener(), Listener()
+        config = os.path.join(self.work, "bochsrc")
+        with open(config, "w") as file:
+            file.write(CONFIG.format(
+                mem=self.options.mem, vgabios="/usr/share/vgabios/vgabios.bin", disk=disk,
+                cylinders=cylinders, model=self.options.cpu_model, cpus=self.options.cpus,
+                ips=IPS, console=console.port, link=link.port, work=self.work))
+        commands = os.path.join(self.work, "debugger.rc")
+        with open(commands, "w") as file:
+            file.write("c\n")
+        environment = dict(os.environ)
+        environment.pop("DISPLAY", None)
+        environment["LD_PRELOAD"] = built("nosrand.so", "nosrand.c", [
+            ["cc", "-O2", "-shared", "-fPIC", "-o", "{target}", "{source}"]])
+        self.spawn([program, "-q", "-unlock", "-f", config, "-rc", commands],
+                   env=environment, cwd=self.work)
+        self.console = console.accept()
+        self.link = self.console and link.accept()
+        if not self.link:
+            raise Failure(f"bochs did not start: {self.last_words()}")
+
+    def last_words(self):
+        words = super().last_words()
+        try:
+            with open(os.path.join(self.work, "bochs.log"), errors="replace") as file:
+                words += file.read()[-2000:]
+        except OSError:
+            pass
+        return words
