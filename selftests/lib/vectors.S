@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Entry points of a 64-bit guest: one stub per vector, 16 bytes each. A stub
+ * makes the stack alike for vectors with and without an error code, and the
+ * common part completes a struct guest_regs (guest.h) and calls guest_trap().
+ */
+	.text
+	.balign 16
+	.globl guest_trap_stubs
+guest_trap_stubs:
+	.set vector, 0
+	.rept 256
+	.balign 16
+	.set with_error, vector == 8 || (vector >= 10 && vector <= 14)
+	.set with_error, with_error || vector == 17 || vector == 21
+	.set with_error, with_error || vector == 29 || vector == 30
+	.if with_error
+	.else
+	pushq	$0
+	.endif
+	pushq	$vector
+	jmp	common
+	.set vector, vector + 1
+	.endr
+
+common:
+	pushq	%rax
+	pushq	%rbx
+	pushq	%rcx
+	pushq	%rdx
+	pushq	%rbp
+	pushq	%rsi
+	pushq	%rdi
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	pushq	%r11
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	movq	%rsp, %rdi
+	movq	%rsp, %rbx
+	andq	$-16, %rsp
+	cld
+	call	guest_trap
+	movq	%rbx, %rsp
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%r11
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rdi
+	popq	%rsi
+	popq	%rbp
+	popq	%rdx
+	popq	%rcx
+	popq	%rbx
+	popq	%rax
+	addq	$16, %rsp
+	iretq
+
+	.section .note.GNU-stack, "", @progbits
