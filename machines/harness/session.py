@@ -23,6 +23,8 @@ WEDGED_SECONDS = 120
 PANIC_SECONDS = 3
 # How long the machine is given after the command: unloading the hypervisor.
 END_SECONDS = 60
+# With --verbose a person is told after so long a silence that the machine still runs.
+SILENCE_SECONDS = 4
 
 PANIC = re.compile(rb"Kernel panic - not syncing")
 PANIC_END = re.compile(rb"---\[ end Kernel panic")
@@ -34,6 +36,7 @@ SPLAT = re.compile(
     rb"Marking clocksource .* unstable|vitro-machine: complaint: "
 )
 FAILED = re.compile(rb"vitro-machine: failed: (.*)")
+START = re.compile(rb"vitro-machine: start")
 END = re.compile(rb"vitro-machine: end taint (\d+)")
 # Bits of the taint that stand for trouble: died (D), warned (W), soft lockup (L),
 # machine check (M), bad page (B).
@@ -99,7 +102,8 @@ class Session:
         self._verdict = None    # (status, message) if the machine failed
         self._finished = False
         self._deadline = None   # (time, what to conclude then)
-        self._heard = time.monotonic()
+        self._start = self._heard = self._shown = time.monotonic()
+        self._started = False   # the command runs
         self._frames = b""
         self._console = Lines(log, "L1")
         self._out = {b"O": Lines(log, "out"), b"E": Lines(log, "err")}
@@ -137,6 +141,11 @@ class Session:
               and now > self._heard + WEDGED_SECONDS):
             self._conclude(STATUS_TIMEOUT,
                            f"the machine gave no sign of life for {WEDGED_SECONDS} seconds")
+        if self.options.verbose and now > self._shown + SILENCE_SECONDS and not (
+                self._started and self.options.interactive):
+            self._shown = now
+            note(f"{now - self._start:.0f} s, "
+                 + ("the command is running" if self._started else "the machine is booting"))
 
     def _conclude(self, status, message):
         if not self._finished:
@@ -185,6 +194,8 @@ class Session:
                               (STATUS_MACHINE, f"L1's kernel panicked: {text}"))
         elif FAILED.search(line):
             self._conclude(STATUS_MACHINE, FAILED.search(line).group(1).decode() + self._tail())
+        elif START.search(line):
+            self._started = True
         elif END.search(line):
             taint = int(END.search(line).group(1))
             if taint & TAINT_TROUBLE and not self.splats:
@@ -219,6 +230,7 @@ class Session:
 
     def _on_frame(self, kind, payload):
         if kind in self._out:
+            self._shown = time.monotonic()
             self._out[kind].feed(payload)
             write_all(1 if kind == b"O" else 2, payload)
         elif kind == b"X":
