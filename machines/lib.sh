@@ -54,3 +54,10 @@ stamp() {
 stamped() {
 	[ -f "$1/.stamp" ] && [ "$(cat "$1/.stamp")" = "$(fingerprint "$@")" ]
 }
+
+# build PART: run make in a folder of the tree, one at a time, for groups of tests run
+# side by side.
+build() {
+	mkdir -p "$top/build"
+	flock "$top/build/$1.lock" make -s -C "$top/$1" >&2 || die "$1 does not build, see above"
+}

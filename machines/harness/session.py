@@ -123,8 +123,9 @@ class Session:
             for key, _ in events:
                 key.data(key.fileobj)
             if not events and self.emulator.process.poll() is not None:
-                self._conclude(STATUS_MACHINE, "the emulator ended with status "
-                               f"{self.emulator.process.returncode}: {self.emulator.last_words()}")
+                self._conclude(*(self._deadline[1] if self._deadline else (
+                    STATUS_MACHINE, "the emulator ended with status "
+                    f"{self.emulator.process.returncode}: {self.emulator.last_words()}")))
             self._watch_time(limit)
         self._console.flush()
         for lines in self._out.values():
