@@ -48,9 +48,10 @@ class Parser:
         elif PLAN.fullmatch(text.split(" #")[0].rstrip()):
             self._enter(depth).plan = int(text.split(" #")[0].rstrip()[3:])
         elif SUBTEST.fullmatch(text):
-            # It stands at the depth of its results, or in the depth of its parent.
-            self._levels.append(Level(SUBTEST.fullmatch(text).group(1)))
-            self._levels = self._levels[: depth + 1] + [self._levels[-1]]
+            # It stands at the depth of its results; before the first level of them also
+            # at none.
+            name = SUBTEST.fullmatch(text).group(1)
+            self._levels[max(depth, 1) :] = [Level(name)]
         elif text.startswith("Bail out!"):
             self._enter(depth)
             self._result(depth, f"bailed out: {text[9:].strip()}", "fail")
