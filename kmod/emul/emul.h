@@ -208,6 +208,7 @@ struct emul_ops {
  * @disp: Displacement, sign-extended, or the absolute offset of A0..A3.
  * @imm: Immediate, sign-extended.
  * @imm2: Second immediate (ENTER, far pointers).
+ * @op: Operation; the emulator's own numbering.
  * @desc: Entry of the opcode table.
  */
 struct emul_insn {
@@ -236,6 +237,7 @@ struct emul_insn {
 	s64 disp;
 	u64 imm;
 	u16 imm2;
+	u8 op;
 	const struct emul_opcode *desc;
 };
 

@@ -44,6 +44,7 @@ typedef int64_t s64;
 #define X86_TRAP_PF 14
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define BIT(n) (1UL << (n))
 #define BIT_ULL(n) (1ULL << (n))
 #define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
 #define fallthrough __attribute__((__fallthrough__))

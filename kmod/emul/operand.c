@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Where operands are, and how they are read and written: registers, segmentation, memory. */
+
+#include "internal.h"
+
+static bool has_error_code(u8 vector)
+{
+	switch (vector) {
+	case 8:		/* #DF */
+	case 10 ... 14:	/* #TS, #NP, #SS, #GP, #PF */
+	case 17:	/* #AC */
+	case 21:	/* #CP */
+	case 29 ... 30:	/* #VC, #SX */
+		return true;
+	default:
+		return false;
+	}
+}
+
+int emul_fault(struct emul_ctx *ctx, u8 vector, u32 error_code)
+{
+	bool has_error = ctx->mode != EMUL_REAL && has_error_code(vector);
+
+	ctx->fault = (struct emul_exception) {
+		.vector = vector,
+		.has_error = has_error,
+		.error_code = has_error ? error_code : 0,
+	};
+	return EMUL_FAULT;
+}
+
+int emul_page_fault(struct emul_ctx *ctx, u64 linear, u32 error_code)
+{
+	emul_fault(ctx, X86_TRAP_PF, error_code);
+	ctx->fault.cr2 = linear;
+	return EMUL_FAULT;
+}
+
+int emul_ud(struct emul_ctx *ctx)
+{
+	return emul_fault(ctx, X86_TRAP_UD, 0);
+}
+
+int emul_gp(struct emul_ctx *ctx)
+{
+	return emul_fault(ctx, X86_TRAP_GP, 0);
+}
+
+u64 emul_mask(unsigned int bytes)
+{
+	return bytes >= 8 ? ~0ULL : BIT_ULL(8 * bytes) - 1;
+}
+
+/* @reg is a full register; SPL or AH is the caller's to tell apart. */
+u64 emul_get_gpr(const struct emul_ctx *ctx, unsigned int reg, unsigned int bytes)
+{
+	return ctx->gpr[reg] & emul_mask(bytes);
+}
+
+/* Writes of 4 bytes clear the upper half, shorter ones keep the rest. */
+void emul_set_gpr(struct emul_ctx *ctx, unsigned int reg, unsigned int bytes, u64 value)
+{
+	u64 mask = emul_mask(bytes);
+
+	if (bytes >= 4)
+		ctx->gpr[reg] = value & mask;
+	else
+		ctx->gpr[reg] = (ctx->gpr[reg] & ~mask) | (value & mask);
+}
+
+bool emul_canonical(const struct emul_ctx *ctx, u64 linear)
+{
+	unsigned int shift = ctx->cr4 & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
+
+	return (u64)((s64)(linear << shift) >> shift) == linear;
+}
+
+/*
+ * The offset of the ModRM or absolute memory operand, plus @extra bytes, wrapped to the address
+ * size. RIP already points to the next instruction.
+ */
+u64 emul_address(const struct emul_ctx *ctx, s64 extra)
+{
+	const struct emul_insn *insn = &ctx->insn;
+	u64 offset = insn->disp + extra;
+
+	if (insn->base >= 0)
+		offset += ctx->gpr[insn->base];
+	if (insn->index >= 0)
+		offset += ctx->gpr[insn->index] << insn->scale;
+	if (insn->rip_relative)
+		offset += ctx->rip;
+	return offset & emul_mask(insn->addr_bytes);
+}
+
+/* The segment of the ModRM or absolute memory operand. */
+int emul_default_segment(const struct emul_ctx *ctx)
+{
+	const struct emul_insn *insn = &ctx->insn;
+
+	if (insn->segment >= 0)
+		return insn->segment;
+	if (insn->base == EMUL_RSP || insn->base == EMUL_RBP)
+		return EMUL_SS;
+	return EMUL_DS;
+}
+
+static bool type_allows(const struct emul_seg *s, unsigned int access)
+{
+	bool code = s->type & 8, second = s->type & 2;
+
+	if (s->unusable || !s->present)
+		return false;
+	if (access & EMUL_WRITE && (code || !second))
+		return false;
+	return !(access & EMUL_READ && code && !second);
+}
+
+static bool limit_allows(const struct emul_ctx *ctx, const struct emul_seg *s, u64 offset,
+			 unsigned int len)
+{
+	bool expands_down = (s->type & 0xc) == 4 && ctx->mode != EMUL_REAL && ctx->mode != EMUL_VM86;
+	u64 last = offset + len - 1;
+
+	if (expands_down)
+		return offset > s->limit && last <= (s->db ? 0xffffffff : 0xffff);
+	return last <= s->limit;
+}
+
+/*
+ * Check @len bytes at @offset in segment @seg for @access (0 for a fetch or a branch target) and
+ * find their linear address.
+ */
+int emul_linearise(struct emul_ctx *ctx, int seg, u64 offset, unsigned int len,
+		   unsigned int access, u64 *linear)
+{
+	const struct emul_seg *s = &ctx->seg[seg];
+	bool ok;
+
+	if (ctx->mode == EMUL_LONG64) {
+		*linear = offset;
+		if (seg >= EMUL_FS)
+			*linear += s->base;
+		ok = emul_canonical(ctx, *linear) && emul_canonical(ctx, *linear + len - 1);
+	} else {
+		*linear = (u32)(s->base + offset);
+		ok = limit_allows(ctx, s, offset, len);
+		if (access && ctx->mode != EMUL_REAL && ctx->mode != EMUL_VM86)
+			ok = ok && type_allows(s, access);
+	}
+	if (ok)
+		return EMUL_DONE;
+	return emul_fault(ctx, seg == EMUL_SS ? X86_TRAP_SS : X86_TRAP_GP, 0);
+}
+
+static unsigned int operand_bytes(const struct emul_insn *insn, u8 size)
+{
+	switch (size) {
+	case SZ_V:
+		return insn->op_bytes;
+	case SZ_Y:
+		return insn->rex & REX_W ? 8 : 4;
+	case SZ_X:
+		return insn->vex_l ? 32 : 16;
+	default:
+		return size;
+	}
+}
+
+static void use_register(const struct emul_insn *insn, struct emul_operand *o, unsigned int reg)
+{
+	o->kind = OPERAND_REG;
+	o->reg = reg;
+	/* Without REX, byte registers 4 to 7 are AH, CH, DH and BH. */
+	if (o->bytes == 1 && !insn->rex && reg >= 4) {
+		o->reg = reg - 4;
+		o->shift = 8;
+	}
+}
+
+/* BT and its kind with a register address a bit string that begins at the operand. */
+static s64 bit_string_offset(struct emul_ctx *ctx, const struct emul_args *a)
+{
+	unsigned int shift = 64 - 8 * a->dst.bytes;
+	s64 bit;
+
+	if (ctx->insn.op < OP_BT || ctx->insn.op > OP_BTC || a->src.kind != OPERAND_REG)
+		return 0;
+	bit = (s64)(ctx->gpr[a->src.reg] << shift) >> shift;
+	return (bit >> 3) & -(s64)a->dst.bytes;
+}
+
+static int use_memory(struct emul_ctx *ctx, struct emul_args *a, struct emul_operand *o,
+		      unsigned int access)
+{
+	s64 extra = 0;
+
+	/* POP computes the address after it has incremented the stack pointer. */
+	if (ctx->insn.op == OP_POP && ctx->insn.base == EMUL_RSP)
+		extra = o->bytes;
+	else if (o == &a->dst)
+		extra = bit_string_offset(ctx, a);
+	o->kind = OPERAND_MEM;
+	return emul_linearise(ctx, emul_default_segment(ctx), emul_address(ctx, extra), o->bytes,
+			      access, &o->linear);
+}
+
+static void use_value(struct emul_operand *o, u64 value)
+{
+	o->kind = OPERAND_VALUE;
+	o->value = value;
+}
+
+static int use_selector(struct emul_ctx *ctx, struct emul_args *a, struct emul_operand *o)
+{
+	unsigned int seg = ctx->insn.modrm >> 3 & 7;
+
+	if (seg >= EMUL_NR_SEG)
+		return emul_ud(ctx);
+	/* In memory a selector has 16 bits whatever the operand size. */
+	if (ctx->insn.modrm < 0xc0)
+		a->dst.bytes = 2;
+	use_value(o, ctx->seg[seg].selector);
+	return EMUL_DONE;
+}
+
+static int locate(struct emul_ctx *ctx, struct emul_args *a, struct emul_operand *o, u8 place,
+		  unsigned int access)
+{
+	const struct emul_insn *insn = &ctx->insn;
+
+	switch (place) {
+	case AT_M:
+	case AT_ADDRESS:
+		if (insn->modrm >= 0xc0)
+			return emul_ud(ctx);
+		if (place == AT_M)
+			return use_memory(ctx, a, o, access);
+		use_value(o, emul_address(ctx, 0));
+		break;
+	case AT_E:
+		if (insn->modrm < 0xc0)
+			return use_memory(ctx, a, o, access);
+		use_register(insn, o, (insn->modrm & 7) | (insn->rex & REX_B ? 8 : 0));
+		break;
+	case AT_G:
+		use_register(insn, o, (insn->modrm >> 3 & 7) | (insn->rex & REX_R ? 8 : 0));
+		break;
+	case AT_Z:
+		use_register(insn, o, (insn->opcode & 7) | (insn->rex & REX_B ? 8 : 0));
+		break;
+	case AT_A:
+		use_register(insn, o, EMUL_RAX);
+		break;
+	case AT_O:
+		return use_memory(ctx, a, o, access);
+	case AT_S:
+		return use_selector(ctx, a, o);
+	case AT_I:
+		use_value(o, insn->imm & emul_mask(o->bytes));
+		break;
+	case AT_1:
+		use_value(o, 1);
+		break;
+	case AT_CL:
+		use_value(o, ctx->gpr[EMUL_RCX] & 0xff);
+		break;
+	}
+	return EMUL_DONE;
+}
+
+/* Find both operands; @access is what the instruction does with the destination. */
+int emul_locate(struct emul_ctx *ctx, struct emul_args *a, unsigned int access)
+{
+	const struct emul_form_desc *form = &emul_forms[ctx->insn.desc->form];
+	int r;
+
+	a->src.bytes = operand_bytes(&ctx->insn, form->src_size);
+	a->dst.bytes = operand_bytes(&ctx->insn, form->dst_size);
+	r = locate(ctx, a, &a->src, form->src, EMUL_READ);
+	if (r)
+		return r;
+	return locate(ctx, a, &a->dst, form->dst, access);
+}
+
+/* Fill in @value and @old. */
+int emul_load(struct emul_ctx *ctx, struct emul_operand *o, unsigned int access)
+{
+	int r = EMUL_DONE;
+
+	if (o->kind == OPERAND_REG) {
+		o->value = ctx->gpr[o->reg] >> o->shift & emul_mask(o->bytes);
+	} else if (o->kind == OPERAND_MEM) {
+		o->value = 0;
+		r = ctx->ops->read(ctx, o->linear, &o->value, o->bytes, access);
+	}
+	o->old = o->value;
+	return r;
+}
+
+int emul_store(struct emul_ctx *ctx, struct emul_operand *o, bool locked)
+{
+	if (o->kind == OPERAND_MEM) {
+		if (locked)
+			return ctx->ops->cmpxchg(ctx, o->linear, &o->old, &o->value, o->bytes);
+		return ctx->ops->write(ctx, o->linear, &o->value, o->bytes);
+	}
+	if (o->kind != OPERAND_REG)
+		return EMUL_DONE;
+	if (o->shift)
+		ctx->gpr[o->reg] = (ctx->gpr[o->reg] & ~0xff00ULL) | (o->value & 0xff) << 8;
+	else
+		emul_set_gpr(ctx, o->reg, o->bytes, o->value);
+	return EMUL_DONE;
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* PUSH, POP, and near CALL and JMP through a register or memory. */
+
+#include "internal.h"
+
+static unsigned int stack_bytes(const struct emul_ctx *ctx)
+{
+	if (ctx->mode == EMUL_LONG64)
+		return 8;
+	return ctx->seg[EMUL_SS].db ? 4 : 2;
+}
+
+static int push(struct emul_ctx *ctx, u64 value, unsigned int bytes)
+{
+	unsigned int width = stack_bytes(ctx);
+	u64 sp = (ctx->gpr[EMUL_RSP] - bytes) & emul_mask(width);
+	u64 linear;
+	int r;
+
+	r = emul_linearise(ctx, EMUL_SS, sp, bytes, EMUL_WRITE, &linear);
+	if (r)
+		return r;
+	r = ctx->ops->write(ctx, linear, &value, bytes);
+	if (r <= EMUL_STOP)
+		emul_set_gpr(ctx, EMUL_RSP, width, sp);
+	return r;
+}
+
+int emul_run_push(struct emul_ctx *ctx, struct emul_args *a)
+{
+	return push(ctx, a->src.value, a->src.bytes);
+}
+
+int emul_run_pop(struct emul_ctx *ctx, struct emul_args *a)
+{
+	unsigned int width = stack_bytes(ctx);
+	u64 sp = emul_get_gpr(ctx, EMUL_RSP, width);
+	u64 linear;
+	int r;
+
+	r = emul_linearise(ctx, EMUL_SS, sp, a->dst.bytes, EMUL_READ, &linear);
+	if (r)
+		return r;
+	a->dst.value = 0;
+	r = ctx->ops->read(ctx, linear, &a->dst.value, a->dst.bytes, EMUL_READ);
+	if (r <= EMUL_STOP)
+		emul_set_gpr(ctx, EMUL_RSP, width, sp + a->dst.bytes);
+	return r;
+}
+
+/* CALL and JMP: RIP already is the return address. */
+int emul_run_branch(struct emul_ctx *ctx, struct emul_args *a)
+{
+	u64 target = a->src.value & emul_mask(a->src.bytes);
+	u64 linear;
+	int r;
+
+	r = emul_linearise(ctx, EMUL_CS, target, 1, 0, &linear);
+	if (r)
+		return r;
+	if (ctx->insn.op == OP_CALL) {
+		r = push(ctx, ctx->rip, a->src.bytes);
+		if (r > EMUL_STOP)
+			return r;
+	}
+	ctx->rip = target;
+	return r;
+}
