@@ -2,7 +2,9 @@
 """The Intel machine: Bochs, which emulates VMX with EPT and unrestricted guests."""
 import os
 import shutil
+import signal
 import socket
+import subprocess
 
 from . import bootdisk
 from .cache import Failure, built
@@ -87,11 +89,28 @@ class Bochs(Emulator):
         environment["LD_PRELOAD"] = built("nosrand.so", "nosrand.c", [
             ["cc", "-O2", "-shared", "-fPIC", "-o", "{target}", "{source}"]])
         self.spawn([program, "-q", "-unlock", "-f", config, "-rc", commands],
-                   env=environment, cwd=self.work)
+                   env=environment, cwd=self.work, stdin=subprocess.PIPE)
         self.console = console.accept()
         self.link = self.console and link.accept()
         if not self.link:
             raise Failure(f"bochs did not start: {self.last_words()}")
+
+    def autopsy(self):
+        """The registers of all CPUs, by Bochs' debugger, which SIGINT brings up."""
+        output = os.path.join(self.work, "emulator.log")
+        start = os.path.getsize(output)
+        commands = "".join(f"set $cpu={cpu}\nr\nsreg\ncreg\nbt\n"
+                           for cpu in range(self.options.cpus))
+        try:
+            self.process.send_signal(signal.SIGINT)
+            self.process.stdin.write((commands + "q\n").encode())
+            self.process.stdin.flush()
+            self.process.wait(5)
+        except (OSError, subprocess.TimeoutExpired):
+            pass
+        with open(output, errors="replace") as file:
+            file.seek(start)
+            return file.read()
 
     def last_words(self):
         words = super().last_words()

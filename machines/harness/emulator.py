@@ -48,9 +48,9 @@ class Emulator:
         """Start the emulator's process."""
         # The emulator gets a session of its own: Ctrl-C in the terminal is ours.
         # pylint: disable-next=subprocess-popen-preexec-fn,consider-using-with
+        keywords.setdefault("stdin", subprocess.DEVNULL)
         self.process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
             stdout=open(os.path.join(self.work, "emulator.log"), "wb"),
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -155,6 +155,14 @@ class Session:
             if status == STATUS_TIMEOUT:
                 for line in self.emulator.autopsy().splitlines():
                     self.log.line("cpu", line)
+                self._last_lines()
+
+    def _last_lines(self):
+        """What L1's kernel still says, for a moment."""
+        end = time.monotonic() + PANIC_SECONDS
+        while self.emulator.process.poll() is None and time.monotonic() < end:
+            self._console.feed(receive(self.emulator.console))
+            time.sleep(0.1)
 
     def _judge(self):
         if self._verdict:
