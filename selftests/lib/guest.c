@@ -50,6 +50,18 @@ void guest_done(void)
 /* Called by the stubs in vectors.S. */
 void guest_trap(struct guest_regs *regs);
 
+/* In vectors.S: where guest_user() goes on at CPL 0. */
+extern const char guest_user_return[];
+
+/* IRET from here with this goes back into guest_user(), RAX as it is. */
+static void leave_user(struct guest_regs *regs)
+{
+	regs->rip = (uintptr_t)guest_user_return;
+	regs->cs = GUEST_SEL_CODE;
+	regs->ss = GUEST_SEL_DATA;
+	regs->rsp = guest_cpu()->kernel_rsp;
+}
+
 void guest_trap(struct guest_regs *regs)
 {
 	struct guest_cpu *cpu = guest_cpu();
@@ -60,6 +72,10 @@ void guest_trap(struct guest_regs *regs)
 	};
 
 	cpu->taken[regs->vector]++;
+	if (regs->vector == GUEST_USER_VECTOR) {
+		leave_user(regs);
+		return;
+	}
 	if (guest_handlers[regs->vector]) {
 		guest_handlers[regs->vector](regs);
 		return;

@@ -14,6 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Segment selectors of 64-bit guests. */
+#define GUEST_SEL_CODE		0x08
+#define GUEST_SEL_DATA		0x10
+#define GUEST_SEL_USER_DATA	0x1b
+#define GUEST_SEL_USER_CODE	0x23
+#define GUEST_SEL_TSS		0x28
+
 /* A 4-byte write of the address of a struct guest_call to this port. */
 #define GUEST_CALL_PORT		0xc0de
 
@@ -46,6 +53,7 @@ struct guest_regs {
 /* One per vCPU, at the base of GS. The host reads it with vcpu_cpu(). */
 struct guest_cpu {
 	struct guest_cpu *self;
+	uint64_t kernel_rsp;	/* of guest_user(), used by vectors.S */
 	uint32_t id;
 	/* Last trap that GUEST_TRY() caught. */
 	int vector;
@@ -71,6 +79,18 @@ void guest_done(void);
 		    (uint64_t)(want))
 #define G_CHECK(cond)							\
 	guest_check(__FILE__, __LINE__, #cond, !!(cond), 1)
+
+/* Software interrupt by which user mode comes back. */
+#define GUEST_USER_VECTOR	0x81
+
+/**
+ * guest_user() - call a function at CPL 3
+ * @fn: the function
+ * @stack: top of its stack
+ *
+ * Return: what the function returned
+ */
+uint64_t guest_user(uint64_t (*fn)(void), uint64_t stack);
 
 static inline struct guest_cpu *guest_cpu(void)
 {

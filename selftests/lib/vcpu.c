@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -57,15 +58,16 @@ void sregs_long_mode(struct kvm_sregs *sregs, int id)
 	sregs->cr3 = GPA_PML4;
 	sregs->cr4 = CR4_BOOT;
 	sregs->efer = EFER_BOOT;
-	sregs->cs = segment(SEL_CODE, 11, 1);
-	sregs->ds = segment(SEL_DATA, 3, 0);
+	sregs->cs = segment(GUEST_SEL_CODE, 11, 1);
+	sregs->ss = segment(GUEST_SEL_DATA, 3, 0);
+	/* DPL 3: IRET to user mode would unload others, and GS with its base. */
+	sregs->ds = segment(GUEST_SEL_USER_DATA, 3, 0);
 	sregs->es = sregs->ds;
-	sregs->ss = sregs->ds;
 	sregs->fs = sregs->ds;
 	sregs->gs = sregs->ds;
 	sregs->gs.base = GPA_CPU(id);
 	sregs->tr = (struct kvm_segment) {
-		.selector = SEL_TSS, .type = 11, .present = 1,
+		.selector = GUEST_SEL_TSS, .type = 11, .present = 1,
 		.base = GPA_CPU(id) + CPU_TSS, .limit = TSS_LIMIT,
 	};
 	sregs->ldt = (struct kvm_segment) { .unusable = 1, .type = 2 };
@@ -85,11 +87,11 @@ static void fill_cpu_area(struct vm *vm, int id)
 	_Static_assert(sizeof(*cpu) <= CPU_GDT, "fits in its page");
 	cpu->self = (struct guest_cpu *)GPA_CPU(id);
 	cpu->id = id;
-	gdt[SEL_CODE / 8] = 0x00af9b000000ffff;
-	gdt[SEL_DATA / 8] = 0x00cf93000000ffff;
-	gdt[SEL_USER_DATA / 8] = 0x00cff3000000ffff;
-	gdt[SEL_USER_CODE / 8] = 0x00affb000000ffff;
-	gdt[SEL_TSS / 8] = TSS_LIMIT | (base & 0xffffff) << 16 |
+	gdt[GUEST_SEL_CODE / 8] = 0x00af9b000000ffff;
+	gdt[GUEST_SEL_DATA / 8] = 0x00cf93000000ffff;
+	gdt[GUEST_SEL_USER_DATA / 8] = 0x00cff3000000ffff;
+	gdt[GUEST_SEL_USER_CODE / 8] = 0x00affb000000ffff;
+	gdt[GUEST_SEL_TSS / 8] = TSS_LIMIT | (base & 0xffffff) << 16 |
 			   0x8bULL << 40 | (base >> 24 & 0xff) << 56;
 	/* RSP0 and IST1. */
 	tss[1] = GPA_STACK(id) + GPA_STACK_SIZE / 2;
@@ -374,6 +376,19 @@ void vcpu_join(struct vcpu *vcpu)
 static void ignore(int sig)
 {
 	(void)sig;
+}
+
+void alarm_ms(unsigned int ms)
+{
+	struct sigaction action = { .sa_handler = ignore };
+	struct itimerval timer = {
+		.it_value = {
+			.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000,
+		},
+	};
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 void catch_sigusr1(void)

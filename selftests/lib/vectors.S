@@ -63,4 +63,39 @@ common:
 	addq	$16, %rsp
 	iretq
 
+/*
+ * uint64_t guest_user(uint64_t (*fn)(void), uint64_t stack): IRET to CPL 3.
+ * The function returns to guest_user_exit, whose software interrupt makes
+ * guest_trap() return to guest_user_return at CPL 0.
+ */
+	.set	KERNEL_RSP, 8		/* in struct guest_cpu */
+	.globl guest_user
+guest_user:
+	pushq	%rbx
+	pushq	%rbp
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	movq	%rsp, %gs:KERNEL_RSP
+	subq	$8, %rsi
+	movq	$guest_user_exit, (%rsi)
+	pushq	$0x1b			/* GUEST_SEL_USER_DATA */
+	pushq	%rsi
+	pushfq
+	pushq	$0x23			/* GUEST_SEL_USER_CODE */
+	pushq	%rdi
+	iretq
+	.globl guest_user_return
+guest_user_return:
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbp
+	popq	%rbx
+	ret
+guest_user_exit:
+	int	$0x81			/* GUEST_USER_VECTOR */
+
 	.section .note.GNU-stack, "", @progbits

@@ -35,6 +35,30 @@ bool kvm_is_stock(void)
 	       access("/sys/module/vitro", F_OK);
 }
 
+static bool cpuid_signature(uint32_t leaf, const char *want)
+{
+	uint32_t regs[4];
+	char text[13] = "";
+
+	cpuid(leaf, 0, regs);
+	memcpy(text, &regs[1], 4);
+	/* The vendor's is in EBX, EDX, ECX; a hypervisor's in order. */
+	memcpy(text + 4, &regs[leaf ? 2 : 3], 4);
+	memcpy(text + 8, &regs[leaf ? 3 : 2], 4);
+	return !strcmp(text, want);
+}
+
+bool host_is_amd(void)
+{
+	return cpuid_signature(0, "AuthenticAMD") ||
+	       cpuid_signature(0, "HygonGenuine");
+}
+
+bool host_is_tcg(void)
+{
+	return cpuid_signature(0x40000000, "TCGTCGTCGTCG");
+}
+
 int unknown_ioctl_errno(void)
 {
 	return kvm_is_stock() ? EINVAL : ENOTTY;
@@ -153,7 +177,7 @@ static void fill_idt(struct vm *vm)
 		idt[i].low = stub;
 		idt[i].mid = stub >> 16;
 		idt[i].high = stub >> 32;
-		idt[i].sel = SEL_CODE;
+		idt[i].sel = GUEST_SEL_CODE;
 		/* Present, DPL 3 so that CPL 3 may use INT; IST 1 for #DF. */
 		idt[i].attr = 0xee00 | (i == 8);
 	}

@@ -29,13 +29,6 @@
 #define GPA_FREE	0x800000ULL	/* for the test itself, to MEM_SIZE */
 #define GPA_MMIO	0xd0000000ULL	/* never has memory */
 
-/* Segment selectors of 64-bit guests. */
-#define SEL_CODE	0x08
-#define SEL_DATA	0x10
-#define SEL_USER_DATA	0x1b
-#define SEL_USER_CODE	0x23
-#define SEL_TSS		0x28
-
 /* Page-table bits. */
 #define PTE_P		(1ULL << 0)
 #define PTE_W		(1ULL << 1)
@@ -96,6 +89,10 @@ int kvm_open(void);
  * For the few errnos in which vitro differs from it on purpose.
  */
 bool kvm_is_stock(void);
+
+/* What the machine is: for what an emulated processor cannot show. */
+bool host_is_amd(void);
+bool host_is_tcg(void);
 
 /*
  * Errno for an ioctl that a descriptor does not know. On x86 stock KVM says
@@ -242,6 +239,9 @@ long vcpu_set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value);
 /* Run the vCPU in a thread of its own until EVENT_DONE, which is expected. */
 void vcpu_start(struct vcpu *vcpu);
 void vcpu_join(struct vcpu *vcpu);
+
+/* Interrupt the system call that this thread is in then, once. */
+void alarm_ms(unsigned int ms);
 
 /* SIGUSR1 then interrupts system calls and does nothing else. */
 void catch_sigusr1(void);

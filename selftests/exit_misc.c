@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Exits without data: CPUID, MSRs, hypercalls, HLT, shutdown and the like. */
+#include <linux/kvm_para.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+#define VECTOR_UD	6
+#define VECTOR_GP	13
+
+static uint32_t cpuid_out[4];
+
+static void cpuid_guest(uint64_t arg)
+{
+	uint32_t regs[4];
+
+	cpuid(arg, arg >> 32, regs);
+	cpuid_out[0] = regs[0];
+	cpuid_out[1] = regs[1];
+	cpuid_out[2] = regs[2];
+	cpuid_out[3] = regs[3];
+}
+
+TEST(cpuid_as_set)
+{
+	struct kvm_cpuid2 *table = kvm_supported_cpuid();
+	struct kvm_cpuid_entry2 *entry = cpuid_find(table, 0, 0);
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu;
+
+	memcpy(&entry->ebx, "v", 1);
+	/* A leaf and a subleaf that no processor has. */
+	REQUIRE(table->nent <= 254, "no room");
+	table->entries[table->nent++] = (struct kvm_cpuid_entry2) {
+		.function = 0x40000123, .eax = 1, .ebx = 2, .ecx = 3, .edx = 4,
+	};
+	table->entries[table->nent++] = (struct kvm_cpuid_entry2) {
+		.function = 0x40000124, .index = 7, .eax = 5, .ebx = 6,
+		.ecx = 7, .edx = 8, .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
+	};
+	vcpu = vcpu_new(vm, 0, cpuid_guest);
+	EXPECT_DONE(vcpu);
+	CHECK_EQ(GUEST_VAR(vm, cpuid_out)[0], entry->eax);
+	CHECK_EQ(GUEST_VAR(vm, cpuid_out)[1], entry->ebx);
+	CHECK_EQ(GUEST_VAR(vm, cpuid_out)[2], entry->ecx);
+	CHECK_EQ(GUEST_VAR(vm, cpuid_out)[3], entry->edx);
+
+	vcpu_free(vcpu);
+	vcpu = vcpu_new(vm, 1, cpuid_guest);
+	vcpu_arg(vcpu, 0x40000123 | 9ULL << 32);
+	EXPECT_DONE(vcpu);
+	CHECK_EQ(GUEST_VAR(vm, cpuid_out)[0], 1);
+	CHECK_EQ(GUEST_VAR(vm, cpuid_out)[3], 4);
+
+	vcpu_free(vcpu);
+	vcpu = vcpu_new(vm, 2, cpuid_guest);
+	vcpu_arg(vcpu, 0x40000124 | 7ULL << 32);
+	EXPECT_DONE(vcpu);
+	CHECK_EQ(GUEST_VAR(vm, cpuid_out)[0], 5);
+	CHECK_EQ(GUEST_VAR(vm, cpuid_out)[3], 8);
+
+	vcpu_free(vcpu);
+	vcpu = vcpu_new(vm, 3, cpuid_guest);
+	vcpu_arg(vcpu, 0x40000124 | 8ULL << 32);
+	EXPECT_DONE(vcpu);
+	CHECK_EQ(GUEST_VAR(vm, cpuid_out)[0], 0);
+	CHECK_EQ(GUEST_VAR(vm, cpuid_out)[3], 0);
+}
+
+static void cpuid_state_guest(uint64_t has_xsave)
+{
+	uint64_t rax = ~0ULL, rbx = ~0ULL, rcx = ~0ULL << 32, rdx = ~0ULL;
+	uint32_t regs[4];
+
+	/* 32-bit results clear the upper halves. */
+	rax = 0xffffffff00000000;
+	asm volatile("cpuid" : "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx));
+	G_CHECK_EQ((rax | rbx | rcx | rdx) >> 32, 0);
+	if (!has_xsave)
+		return;
+	cpuid(1, 0, regs);
+	G_CHECK_EQ(regs[2] & 1 << 27, 0);	/* OSXSAVE follows CR4 */
+	write_cr4(read_cr4() | 1 << 18);
+	cpuid(1, 0, regs);
+	G_CHECK_EQ(regs[2] & 1 << 27, 1 << 27);
+	write_cr4(read_cr4() & ~(1ULL << 18));
+	cpuid(1, 0, regs);
+	G_CHECK_EQ(regs[2] & 1 << 27, 0);
+}
+
+TEST(cpuid_follows_state)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, cpuid_state_guest);
+
+	vcpu_arg(vcpu, cpuid_find(kvm_supported_cpuid(), 1, 0)->ecx & 1 << 26);
+	EXPECT_DONE(vcpu);
+}
+
+static void hypercall_guest(uint64_t amd)
+{
+	uint64_t rax = 0x7fffffff, rbx = 0x1111, rcx = 0x2222;
+
+	if (amd)
+		asm volatile("vmmcall" : "+a"(rax), "+b"(rbx), "+c"(rcx)
+			     : : "memory");
+	else
+		asm volatile("vmcall" : "+a"(rax), "+b"(rbx), "+c"(rcx)
+			     : : "memory");
+	G_CHECK_EQ(rax, (uint64_t)-KVM_ENOSYS);
+	G_CHECK_EQ(rbx, 0x1111);
+	G_CHECK_EQ(rcx, 0x2222);
+	rax = KVM_HC_VAPIC_POLL_IRQ;
+	if (amd)
+		asm volatile("vmmcall" : "+a"(rax) : : "memory");
+	else
+		asm volatile("vmcall" : "+a"(rax) : : "memory");
+	G_CHECK_EQ(rax, 0);
+}
+
+TEST(hypercall)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, hypercall_guest);
+
+	vcpu_arg(vcpu, host_is_amd());
+	EXPECT_DONE(vcpu);
+}
+
+static uint64_t amd;
+
+static uint64_t user_hypercall(void)
+{
+	uint64_t rax = KVM_HC_VAPIC_POLL_IRQ;
+
+	if (amd)
+		asm volatile("vmmcall" : "+a"(rax) : : "memory");
+	else
+		asm volatile("vmcall" : "+a"(rax) : : "memory");
+	return rax;
+}
+
+static void user_hypercall_guest(uint64_t is_amd)
+{
+	amd = is_amd;
+	G_CHECK_EQ(guest_user(user_hypercall, GPA_FREE + 0x1000),
+		   (uint64_t)-KVM_EPERM);
+}
+
+TEST(hypercall_from_user_mode)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, user_hypercall_guest);
+
+	vcpu_arg(vcpu, host_is_amd());
+	EXPECT_DONE(vcpu);
+}
+
+static void hlt_guest(uint64_t arg)
+{
+	(void)arg;
+	hlt();
+	guest_sync(1, 0);
+	hlt();
+}
+
+/* Without an interrupt controller in the kernel, HLT is user space's. */
+TEST(hlt_exit)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, hlt_guest);
+
+	EXPECT_EXIT(vcpu, KVM_EXIT_HLT);
+	EXPECT_SYNC(vcpu, 1);
+	EXPECT_EXIT(vcpu, KVM_EXIT_HLT);
+	EXPECT_DONE(vcpu);
+}
+
+static uint64_t user_hlt(void)
+{
+	return GUEST_TRY("hlt", : : : "memory");
+}
+
+static void user_hlt_guest(uint64_t arg)
+{
+	(void)arg;
+	G_CHECK_EQ(guest_user(user_hlt, GPA_FREE + 0x1000), VECTOR_GP);
+}
+
+TEST(hlt_user_mode)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, user_hlt_guest);
+
+	EXPECT_DONE(vcpu);
+}
+
+/* With one, HLT sleeps in the kernel, and a signal ends the call. */
+TEST(hlt_blocks)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(VM_IRQCHIP), 0, hlt_guest);
+	struct kvm_mp_state state;
+
+	alarm_ms(100);
+	CHECK_ERR(vcpu_run_raw(vcpu), EINTR);
+	CHECK_EQ(vcpu->run->exit_reason, KVM_EXIT_INTR);
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &state));
+	CHECK_EQ(state.mp_state, KVM_MP_STATE_HALTED);
+	/* Still asleep the next time. */
+	alarm_ms(100);
+	CHECK_ERR(vcpu_run_raw(vcpu), EINTR);
+	state.mp_state = KVM_MP_STATE_RUNNABLE;
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state));
+	EXPECT_SYNC(vcpu, 1);
+}
+
+static void shutdown_guest(uint64_t arg)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) idt = { 0, 0 };
+
+	(void)arg;
+	asm volatile("lidt %0; ud2" : : "m"(idt));
+}
+
+TEST(shutdown)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, shutdown_guest);
+
+	EXPECT_EXIT(vcpu, KVM_EXIT_SHUTDOWN);
+	/* The VM goes on to exist. */
+	vcpu_free(vcpu);
+}
+
+static void spin_guest(uint64_t arg)
+{
+	volatile uint64_t *counter = (uint64_t *)GPA_FREE;
+
+	(void)arg;
+	for (;;)
+		++*counter;
+}
+
+TEST(immediate_exit)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, spin_guest);
+	volatile uint64_t *counter = vm_ptr(vm, GPA_FREE);
+
+	CHECK_ERR(vcpu_complete(vcpu), EINTR);
+	CHECK_EQ(*counter, 0);
+}
+
+TEST(signal_interrupts)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, spin_guest);
+	volatile uint64_t *counter = vm_ptr(vm, GPA_FREE);
+	uint64_t before;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		before = *counter;
+		alarm_ms(30);
+		CHECK_ERR(vcpu_run_raw(vcpu), EINTR);
+		CHECK_EQ(vcpu->run->exit_reason, KVM_EXIT_INTR);
+		CHECK(*counter > before, "the guest did not run");
+	}
+}
+
+/* A signal that is pending at the call keeps the guest from running. */
+TEST(signal_pending_before)
+{
+	struct kvm_signal_mask *mask = calloc(1, sizeof(*mask) + 8);
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, spin_guest);
+	volatile uint64_t *counter = vm_ptr(vm, GPA_FREE);
+	sigset_t set;
+
+	catch_sigusr1();
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	raise(SIGUSR1);
+	mask->len = 8;
+	/* Nothing blocked during KVM_RUN. */
+	if (sys_ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, mask) == -ENOTTY)
+		test_skip("no KVM_SET_SIGNAL_MASK");
+	CHECK_ERR(vcpu_run_raw(vcpu), EINTR);
+	CHECK_EQ(*counter, 0);
+	CHECK(!sigpending(&set) && sigismember(&set, SIGUSR1),
+	      "the signal is no longer pending");
+}
+
+static void nops_guest(uint64_t arg)
+{
+	(void)arg;
+	asm volatile("wbinvd" : : : "memory");
+	guest_sync(1, 0);
+	asm volatile("invd" : : : "memory");
+	guest_sync(2, 0);
+	asm volatile("invlpg (%0)" : : "r"(GPA_FREE) : "memory");
+	asm volatile("pause");
+	asm volatile("clts");
+	guest_sync(3, 0);
+}
+
+TEST(cache_instructions)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, nops_guest);
+	uint64_t *mem = vm_ptr(vm, GPA_FREE);
+
+	EXPECT_SYNC(vcpu, 1);
+	*mem = 0x1234;
+	/* Must not lose what the host has in its caches. */
+	EXPECT_SYNC(vcpu, 2);
+	CHECK_EQ(*mem, 0x1234);
+	EXPECT_SYNC(vcpu, 3);
+	EXPECT_DONE(vcpu);
+}
+
+#define EXPECT_UD(insn)							\
+	guest_check(__FILE__, __LINE__, insn,				\
+		    GUEST_TRY(insn, : : "a"(0), "c"(0), "d"(0)		\
+			      : "memory", "cc"), VECTOR_UD)
+
+static void no_svm_guest(uint64_t arg)
+{
+	uint64_t efer;
+
+	(void)arg;
+	EXPECT_UD("vmrun %%rax");
+	EXPECT_UD("vmload %%rax");
+	EXPECT_UD("vmsave %%rax");
+	EXPECT_UD("clgi");
+	EXPECT_UD("stgi");
+	EXPECT_UD("invlpga %%rax, %%ecx");
+	G_CHECK_EQ(rdmsr_try(0xc0000080, &efer), GUEST_NO_TRAP);
+	G_CHECK_EQ(wrmsr_try(0xc0000080, efer | 1 << 12), VECTOR_GP);
+}
+
+static void no_vmx_guest(uint64_t arg)
+{
+	(void)arg;
+	EXPECT_UD("vmxoff");
+	EXPECT_UD("vmlaunch");
+	EXPECT_UD("vmresume");
+	EXPECT_UD("vmxon (%%rsp)");
+	EXPECT_UD("vmclear (%%rsp)");
+	EXPECT_UD("vmptrld (%%rsp)");
+	EXPECT_UD("vmread %%rax, %%rdx");
+	EXPECT_UD("vmwrite %%rax, %%rdx");
+	G_CHECK_EQ(GUEST_TRY("mov %0, %%cr4", : : "r"(read_cr4() | 1 << 13)
+			     : "memory"), VECTOR_GP);
+}
+
+/* A guest whose CPUID has neither cannot turn either on. */
+static void no_nested(void (*fn)(uint64_t arg))
+{
+	struct kvm_cpuid2 *table = kvm_supported_cpuid();
+
+	cpuid_find(table, 1, 0)->ecx &= ~(1U << 5);
+	cpuid_find(table, 0x80000001, 0)->ecx &= ~(1U << 2);
+	EXPECT_DONE(vcpu_new(vm_new(0), 0, fn));
+}
+
+TEST(no_svm)
+{
+	no_nested(no_svm_guest);
+}
+
+TEST(no_vmx)
+{
+	no_nested(no_vmx_guest);
+}
+
+static void mwait_guest(uint64_t arg)
+{
+	int vector;
+
+	(void)arg;
+	vector = GUEST_TRY("monitor", : : "a"(GPA_FREE), "c"(0), "d"(0)
+			   : "memory");
+	guest_sync(1, vector);
+	vector = GUEST_TRY("mwait", : : "a"(0), "c"(0) : "memory");
+	guest_sync(2, vector);
+}
+
+/* CPUID does not offer them. KVM has always let them pass as NOPs. */
+TEST(monitor_mwait)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, mwait_guest);
+	int stage;
+
+	for (stage = 1; stage <= 2; stage++) {
+		EXPECT_SYNC(vcpu, stage);
+		CHECK((int)vcpu->call.b == GUEST_NO_TRAP ||
+		      (int)vcpu->call.b == VECTOR_UD, "vector %d",
+		      (int)vcpu->call.b);
+	}
+	EXPECT_DONE(vcpu);
+}
+
+static void rdpmc_guest(uint64_t arg)
+{
+	(void)arg;
+	guest_sync(1, GUEST_TRY("rdpmc", : : "c"(0x1234)
+				: "rax", "rdx", "memory"));
+}
+
+TEST(rdpmc)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, rdpmc_guest);
+
+	EXPECT_SYNC(vcpu, 1);
+	if (vcpu->call.b == VECTOR_UD && host_is_tcg())
+		test_skip("QEMU's TCG has no RDPMC");
+	CHECK_EQ(vcpu->call.b, VECTOR_GP);
+}
+
+static void xsetbv_guest(uint64_t supported)
+{
+	uint32_t low, high;
+
+	EXPECT_UD("xsetbv");
+	EXPECT_UD("xgetbv");
+	write_cr4(read_cr4() | 1 << 18);
+	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	G_CHECK_EQ(low, 1);
+	G_CHECK_EQ(GUEST_TRY("xsetbv", : : "a"((uint32_t)supported),
+			     "d"((uint32_t)(supported >> 32)), "c"(0)
+			     : "memory"), GUEST_NO_TRAP);
+	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	G_CHECK_EQ(low | (uint64_t)high << 32, supported);
+#define XSETBV_GP(xcr, value)						\
+	G_CHECK_EQ(GUEST_TRY("xsetbv", : : "a"((uint32_t)(value)),	\
+			     "d"((uint32_t)((uint64_t)(value) >> 32)),	\
+			     "c"(xcr) : "memory"), VECTOR_GP)
+	XSETBV_GP(0, supported & ~1ULL);
+	XSETBV_GP(0, supported | 1ULL << 62);
+	XSETBV_GP(1, supported);
+	XSETBV_GP(0x1234, supported);
+	if (supported & 4)
+		XSETBV_GP(0, 5);
+	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	G_CHECK_EQ(low | (uint64_t)high << 32, supported);
+}
+
+TEST(xsetbv)
+{
+	struct kvm_cpuid2 *table = kvm_supported_cpuid();
+	struct kvm_cpuid_entry2 *leaf = cpuid_find(table, 0xd, 0);
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, xsetbv_guest);
+
+	if (!(cpuid_find(table, 1, 0)->ecx & 1 << 26) || !leaf)
+		test_skip("no XSAVE");
+	vcpu_arg(vcpu, leaf->eax | (uint64_t)leaf->edx << 32);
+	EXPECT_DONE(vcpu);
+}
+
+/* CS both 64-bit and 32-bit: both vendors' entry checks refuse it. */
+TEST(fail_entry)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, hlt_guest);
+	struct kvm_sregs sregs, good;
+	struct kvm_regs regs;
+	long ret;
+
+	vcpu_get_regs(vcpu, &regs);
+	vcpu_get_sregs(vcpu, &good);
+	sregs = good;
+	sregs.cs.db = 1;
+	ret = vcpu_set_sregs(vcpu, &sregs);
+	if (ret < 0) {
+		CHECK_RET(ret, -EINVAL);
+		return;
+	}
+	CHECK_RET(vcpu_run_raw(vcpu), 0);
+	CHECK_EQ(vcpu->run->exit_reason, KVM_EXIT_FAIL_ENTRY);
+	CHECK(vcpu->run->fail_entry.hardware_entry_failure_reason != 0,
+	      "no reason given");
+	/* Once put right, it runs. */
+	CHECK_OK(vcpu_set_sregs(vcpu, &good));
+	vcpu_set_regs(vcpu, &regs);
+	EXPECT_EXIT(vcpu, KVM_EXIT_HLT);
+}
