@@ -46,6 +46,11 @@ class Emulator:
 
     def spawn(self, command, **keywords):
         """Start the emulator's process."""
+        if self.options.debugger:
+            # pylint: disable-next=subprocess-popen-preexec-fn,consider-using-with
+            self.process = subprocess.Popen(command, preexec_fn=die_with_parent,
+                                            **dict(keywords, stdin=None))
+            return
         # The emulator gets a session of its own: Ctrl-C in the terminal is ours.
         # pylint: disable-next=subprocess-popen-preexec-fn,consider-using-with
         keywords.setdefault("stdin", subprocess.DEVNULL)

@@ -138,8 +138,8 @@ class Session:
             self._conclude(*self._deadline[1])
         elif limit and now > limit:
             self._conclude(STATUS_TIMEOUT, f"no end after {self.options.timeout:g} seconds")
-        elif (not self.options.deterministic and not self.options.gdb
-              and now > self._heard + WEDGED_SECONDS):
+        elif now > self._heard + WEDGED_SECONDS and not (
+                self.options.deterministic or self.options.gdb or self.options.debugger):
             self._conclude(STATUS_TIMEOUT,
                            f"the machine gave no sign of life for {WEDGED_SECONDS} seconds")
         if self.options.verbose and now > self._shown + SILENCE_SECONDS and not (
@@ -162,7 +162,7 @@ class Session:
         end = time.monotonic() + PANIC_SECONDS
         while self.emulator.process.poll() is None and time.monotonic() < end:
             self._console.feed(receive(self.emulator.console))
-            time.sleep(0.1)
+            time.sleep(0.02)
 
     def _judge(self):
         if self._verdict:
