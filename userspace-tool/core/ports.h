@@ -19,8 +19,8 @@
 #define PORT_PCI_DATA		0xcfc
 
 /* What the PCI host bridge hands out to BARs. */
-#define PCI_IO_BASE		0xc000
-#define PCI_IO_SIZE		0x1000
+#define PCI_PORT_BASE		0xc000
+#define PCI_PORT_SIZE		0x1000
 #define PCI_MMIO_BASE		0xd0000000U
 #define PCI_MMIO_SIZE		0x10000000U
 

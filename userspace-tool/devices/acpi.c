@@ -198,7 +198,7 @@ static void dsdt_devices(struct aml *aml)
 	aml_resources_begin(aml);
 	aml_window(aml, AML_SPACE_BUS, 0, 1);
 	aml_io(aml, PORT_PCI_ADDRESS, 8);
-	aml_window(aml, AML_SPACE_IO, PCI_IO_BASE, PCI_IO_SIZE);
+	aml_window(aml, AML_SPACE_IO, PCI_PORT_BASE, PCI_PORT_SIZE);
 	aml_window(aml, AML_SPACE_MEMORY, PCI_MMIO_BASE, PCI_MMIO_SIZE);
 	aml_resources_end(aml);
 	aml_end(aml);

@@ -20,6 +20,18 @@ static int add_tables(struct vm *vm, unsigned int nr_cpus)
 	return 0;
 }
 
+static int add_virtio(struct board *board, const struct run_options *opts)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < opts->nr_disks && !ret; i++) {
+		board->nr_disks++;
+		ret = virtio_blk_init(&board->disk[i], board->vm, &board->pci,
+				      opts->disks[i].path, opts->disks[i].read_only, i);
+	}
+	return ret ? ret : virtio_rng_init(&board->rng, board->vm, &board->pci);
+}
+
 int board_init(struct board *board, struct vm *vm, const struct run_options *opts)
 {
 	int ret;
@@ -35,11 +47,18 @@ int board_init(struct board *board, struct vm *vm, const struct run_options *opt
 		ret = i8042_init(vm);
 	if (!ret)
 		ret = pvpanic_init(vm);
+	if (!ret)
+		ret = pci_bus_init(&board->pci, vm);
 	if (ret)
 		return fail(-ret, "two devices claim one port: %s", strerror(-ret));
-	return add_tables(vm, opts->cpus);
+	ret = add_virtio(board, opts);
+	return ret ? ret : add_tables(vm, opts->cpus);
 }
 
 void board_destroy(struct board *board)
 {
+	for (unsigned int i = 0; i < board->nr_disks; i++)
+		virtio_blk_destroy(&board->disk[i]);
+	board->nr_disks = 0;
+	virtio_destroy(&board->rng.dev);
 }

@@ -5,12 +5,19 @@
 
 #include "cmd/run-options.h"
 #include "devices/devices.h"
+#include "devices/pci.h"
+#include "devices/virtio-blk.h"
+#include "devices/virtio-rng.h"
 
 struct board {
 	struct vm *vm;
 	struct uart uart;
 	struct rtc rtc;
 	struct acpi_pm pm;
+	struct pci_bus pci;
+	struct virtio_rng rng;
+	unsigned int nr_disks;
+	struct virtio_blk disk[MAX_DISKS];
 };
 
 /**
