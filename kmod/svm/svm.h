@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The SVM backend's own structures and what its files call in each other.
+ *
+ * operation.c	EFER.SVME and VM_HSAVE_PA: being in SVM operation, per CPU
+ * caps.c	what the processor must and can have
+ * vcpu.c	a vCPU's life: VMCB, load and put, entering the guest, ASIDs
+ * state.c	segments, tables, control registers
+ * msr.c	MSRs that the VMCB holds, and the MSR permission map
+ * inject.c	events into the guest, interrupt and NMI windows
+ * exit.c	EXITCODE to struct vitro_exit
+ * explain.c	why VMRUN refused
+ * entry.S	the world switch
+ */
+#ifndef VITRO_SVM_H
+#define VITRO_SVM_H
+
+#include <linux/bitops.h>
+#include <linux/percpu.h>
+#include <linux/types.h>
+#include <asm/svm.h>
+
+#include "../backend.h"
+#include "../vcpu.h"
+
+/*
+ * Bits of the VMCB clean field: a set bit promises that software has not
+ * changed the group since the last VMRUN (APM, VMCB State Caching).
+ */
+enum svm_clean {
+	SVM_CLEAN_INTERCEPTS,	/* intercepts, TSC offset, pause filter */
+	SVM_CLEAN_PERM,		/* IOPM and MSRPM addresses */
+	SVM_CLEAN_ASID,
+	SVM_CLEAN_INTR,		/* V_TPR, V_IRQ and the rest of that word */
+	SVM_CLEAN_NP,		/* nested CR3, guest PAT */
+	SVM_CLEAN_CR,		/* CR0, CR3, CR4, EFER */
+	SVM_CLEAN_DR,		/* DR6, DR7 */
+	SVM_CLEAN_DT,		/* GDTR, IDTR */
+	SVM_CLEAN_SEG,		/* CS, DS, SS, ES, CPL */
+	SVM_CLEAN_CR2,
+	SVM_CLEAN_LBR,
+	SVM_NR_CLEAN
+};
+
+/* Intercept codes of newer processors which <asm/svm.h> does not list. */
+#define SVM_CODE_INVLPGB	0x0a0
+#define SVM_CODE_INVLPGB_BAD	0x0a1
+#define SVM_CODE_MCOMMIT	0x0a3
+#define SVM_CODE_TLBSYNC	0x0a4
+#define SVM_NR_CODES		0x0a5	/* size of the table without NPF */
+
+/* DR6 of a processor that has seen no debug event */
+#define SVM_DR6_QUIET		DR6_RESERVED
+
+/* How far an NMI handler of the guest has come (svm_vcpu.nmi). */
+enum svm_nmi_state {
+	SVM_NMI_OPEN,		/* NMIs are not blocked */
+	SVM_NMI_BLOCKED,	/* in the handler; IRET is intercepted */
+	SVM_NMI_IRET,		/* the IRET at nmi_iret_rip is about to execute */
+};
+
+/* What an entry single-steps for (svm_vcpu.step). */
+enum svm_step {
+	SVM_STEP_NONE,
+	SVM_STEP_IRET,		/* to notice the end of an NMI handler */
+	SVM_STEP_SHADOW,	/* to notice the end of an interrupt shadow */
+};
+
+/**
+ * struct svm_cpu - a host CPU's part of the backend
+ * @hsave:	page for VM_HSAVE_PA, where VMRUN keeps the host's state
+ * @host:	VMCB page that VMSAVE and VMLOAD keep the host's other state in
+ * @hsave_pa, @host_pa: their physical addresses
+ * @enabled:	this module has set EFER.SVME
+ * @flush_all:	the next VMRUN must drop the translations of all ASIDs
+ * @asid_generation: ASIDs handed out under an older one are void
+ * @next_asid:	the next free ASID of this generation
+ * @last_id:	svm_vcpu.id of the vCPU that was loaded last
+ * @tsc_aux:	the host's TSC_AUX
+ *
+ * Used on its own CPU only, with preemption off.
+ */
+struct svm_cpu {
+	void *hsave;
+	struct vmcb *host;
+	u64 hsave_pa;
+	u64 host_pa;
+	bool enabled;
+	bool flush_all;
+	u64 asid_generation;
+	u32 next_asid;
+	u64 last_id;
+	u64 tsc_aux;
+};
+
+DECLARE_PER_CPU(struct svm_cpu, svm_cpu);
+
+/**
+ * struct svm_vm - a VM's part of the backend
+ * @root5:	where the host uses five paging levels, nested paging does too:
+ *		the fifth level above the common code's four, else NULL
+ */
+struct svm_vm {
+	u64 *root5;
+};
+
+/**
+ * struct svm_vcpu - a vCPU's part of the backend; owned by the vCPU's thread
+ * @vcpu:	common part; entry.S relies on its being first
+ * @vmcb:	the VMCB, a page
+ * @vmcb_pa:	its physical address
+ * @id:		unlike any other vCPU's, living or dead; never 0
+ * @asid_cpu, @asid_generation: where the VMCB's ASID is valid
+ * @flush:	this ASID's translations are stale
+ * @v_tpr:	V_TPR as last agreed with the local APIC
+ * @event_inj, @event_inj_err: what the coming or last entry injects
+ * @soft_next_rip: RIP after an injected soft event where it was advanced
+ *		by software, with @soft_len what to subtract; 0: none
+ * @nmi:	enum svm_nmi_state
+ * @nmi_wanted: an NMI waits for the window
+ * @nmi_iret_rip: RIP of the IRET, for SVM_NMI_IRET
+ * @step, @step_tf: enum svm_step; the guest had TF set by itself
+ * @aux_loaded, @aux_value: TSC_AUX of the guest is in the register
+ * @entered:	has run since it was loaded
+ * @hwcr:	guest's HWCR
+ * @failed_off, @failed_cpu: the last failed entry failed because SVM was off on
+ *		that host CPU
+ * @failed_event: what the last failed entry was to inject
+ */
+struct svm_vcpu {
+	struct vitro_vcpu vcpu;
+	struct vmcb *vmcb;
+	u64 vmcb_pa;
+	u64 id;
+	int asid_cpu;
+	u64 asid_generation;
+	bool flush;
+	u8 v_tpr;
+	u32 event_inj;
+	u32 event_inj_err;
+	u64 soft_next_rip;
+	u8 soft_len;
+	u8 nmi;
+	bool nmi_wanted;
+	u64 nmi_iret_rip;
+	u8 step;
+	bool step_tf;
+	bool aux_loaded;
+	bool entered;
+	u64 aux_value;
+	u64 hwcr;
+	bool failed_off;
+	int failed_cpu;
+	u32 failed_event;
+};
+
+/* Optional features, found by caps.c; constant after load. */
+struct svm_caps {
+	u32 nr_asids;		/* ASIDs 1 ... nr_asids - 1 are usable */
+	bool nrips;
+	bool decode_assists;
+	bool flush_by_asid;
+	bool vmcb_clean;
+	bool pause_filter;
+	bool pause_threshold;
+	bool v_spec_ctrl;
+	bool spec_ctrl;		/* SPEC_CTRL is switched by entry.S */
+	bool rdpru, mcommit, invlpgb;
+	bool la57;		/* the host pages with five levels */
+	u64 host_cr4_mce;	/* X86_CR4_MCE if the host has it set */
+};
+
+extern struct svm_caps svm_caps;
+
+static inline struct svm_vcpu *to_svm(struct vitro_vcpu *vcpu)
+{
+	return container_of(vcpu, struct svm_vcpu, vcpu);
+}
+
+static inline void svm_dirty(struct vmcb *vmcb, enum svm_clean group)
+{
+	vmcb->control.clean &= ~BIT(group);
+}
+
+static inline void svm_intercept(struct vmcb *vmcb, unsigned int bit, bool on)
+{
+	u32 *word = &vmcb->control.intercepts[bit / 32];
+	u32 value = on ? *word | BIT(bit % 32) : *word & ~BIT(bit % 32);
+
+	if (value == *word)
+		return;
+	*word = value;
+	svm_dirty(vmcb, SVM_CLEAN_INTERCEPTS);
+}
+
+static inline bool svm_intercepts(const struct vmcb *vmcb, unsigned int bit)
+{
+	return vmcb->control.intercepts[bit / 32] & BIT(bit % 32);
+}
+
+/* entry.S; see there */
+int vitro_svm_switch(struct vitro_vcpu *vcpu, u64 guest_pa, u64 host_pa,
+		     u32 guest_spec_ctrl, u32 host_spec_ctrl);
+
+/* caps.c */
+int svm_probe(void);
+
+/* operation.c */
+int svm_setup_cpus(void);
+void svm_teardown_cpus(void);
+int svm_cpu_enable(void);
+void svm_cpu_disable(void);
+void svm_save_host(struct svm_cpu *cpu);
+
+/* vcpu.c */
+int svm_vm_create(struct vitro_vm *vm);
+void svm_vm_destroy(struct vitro_vm *vm);
+int svm_vcpu_create(struct vitro_vcpu *vcpu);
+void svm_vcpu_destroy(struct vitro_vcpu *vcpu);
+void svm_vcpu_reset(struct vitro_vcpu *vcpu, bool init);
+void svm_load(struct vitro_vcpu *vcpu, int cpu);
+void svm_put(struct vitro_vcpu *vcpu);
+void svm_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
+void svm_flush_tlb(struct vitro_vcpu *vcpu);
+void svm_set_root(struct vitro_vcpu *vcpu, u64 root_hpa);
+void svm_write_tsc_offset(struct vitro_vcpu *vcpu);
+void svm_update_exceptions(struct vitro_vcpu *vcpu);
+void svm_cpuid_changed(struct vitro_vcpu *vcpu);
+void svm_shutdown_reset(struct svm_vcpu *svm);
+
+/* state.c */
+void svm_reset_state(struct svm_vcpu *svm);
+void svm_skip(struct vitro_vcpu *vcpu, unsigned int len);
+void svm_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg);
+void svm_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out);
+void svm_set_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, const struct kvm_segment *in);
+void svm_get_idt(struct vitro_vcpu *vcpu, struct vitro_dtable *out);
+void svm_set_idt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in);
+void svm_get_gdt(struct vitro_vcpu *vcpu, struct vitro_dtable *out);
+void svm_set_gdt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in);
+void svm_set_cr0(struct vitro_vcpu *vcpu, u64 cr0);
+void svm_set_cr3(struct vitro_vcpu *vcpu, u64 cr3);
+void svm_set_cr4(struct vitro_vcpu *vcpu, u64 cr4);
+void svm_set_efer(struct vitro_vcpu *vcpu, u64 efer);
+void svm_set_dr7(struct vitro_vcpu *vcpu, u64 dr7);
+int svm_cpl(struct vitro_vcpu *vcpu);
+bool svm_cs_long(struct vitro_vcpu *vcpu);
+
+/* msr.c */
+extern u64 svm_iopm_pa, svm_msrpm_pa;
+int svm_setup_maps(void);
+void svm_teardown_maps(void);
+void svm_reset_msrs(struct svm_vcpu *svm);
+int svm_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
+int svm_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value);
+
+/* inject.c */
+bool svm_irq_allowed(struct vitro_vcpu *vcpu);
+bool svm_nmi_allowed(struct vitro_vcpu *vcpu);
+void svm_request_irq_window(struct vitro_vcpu *vcpu);
+void svm_request_nmi_window(struct vitro_vcpu *vcpu);
+void svm_inject_irq(struct vitro_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
+void svm_inject_nmi(struct vitro_vcpu *vcpu);
+void svm_inject_exception(struct vitro_vcpu *vcpu, u8 vector, bool has_error, u32 error_code);
+void svm_cancel_injection(struct vitro_vcpu *vcpu);
+u32 svm_get_shadow(struct vitro_vcpu *vcpu);
+void svm_set_shadow(struct vitro_vcpu *vcpu, u32 shadow);
+bool svm_get_nmi_mask(struct vitro_vcpu *vcpu);
+void svm_set_nmi_mask(struct vitro_vcpu *vcpu, bool masked);
+void svm_update_tpr(struct vitro_vcpu *vcpu, u8 tpr, int irr_class);
+void svm_reset_events(struct svm_vcpu *svm);
+void svm_close_irq_window(struct svm_vcpu *svm);
+void svm_finish_injection(struct svm_vcpu *svm);
+void svm_start_step(struct svm_vcpu *svm);
+bool svm_end_step(struct svm_vcpu *svm, bool stepped);
+bool svm_iret_starts(struct svm_vcpu *svm);
+
+/* exit.c */
+void svm_decode_exit(struct svm_vcpu *svm, struct vitro_exit *exit);
+
+/* explain.c */
+void svm_explain(struct vitro_vcpu *vcpu, struct seq_buf *text);
+void svm_dump(struct vitro_vcpu *vcpu);
+
+#endif /* VITRO_SVM_H */

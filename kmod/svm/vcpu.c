@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A vCPU's life on SVM: its VMCB and what that intercepts, loading it on a
+ * host CPU, ASIDs, and entering the guest.
+ */
+#include <linux/atomic.h>
+#include <linux/gfp.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <asm/cpufeature.h>
+#include <asm/msr.h>
+#include <asm/nospec-branch.h>
+#include <asm/traps.h>
+
+#include "../irqchip/irqchip.h"
+#include "../vm.h"
+#include "svm.h"
+
+/* PAUSEs in a row, and cycles between them, that look like a lost spin. */
+#define SVM_PAUSE_COUNT		3000
+#define SVM_PAUSE_THRESHOLD	128
+
+/* Entries above the common code's tables: present, writable, user, accessed. */
+#define SVM_NPT_TABLE		(_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED)
+
+/* Intercepted always, whatever the guest. */
+static const u8 svm_intercepts_always[] = {
+	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_SMI, INTERCEPT_INIT,
+	INTERCEPT_SHUTDOWN, INTERCEPT_TASK_SWITCH,
+	INTERCEPT_CR0_WRITE, INTERCEPT_CR4_WRITE,
+	INTERCEPT_DR0_READ, INTERCEPT_DR1_READ, INTERCEPT_DR2_READ, INTERCEPT_DR3_READ,
+	INTERCEPT_DR4_READ, INTERCEPT_DR5_READ, INTERCEPT_DR6_READ, INTERCEPT_DR7_READ,
+	INTERCEPT_DR0_WRITE, INTERCEPT_DR1_WRITE, INTERCEPT_DR2_WRITE, INTERCEPT_DR3_WRITE,
+	INTERCEPT_DR4_WRITE, INTERCEPT_DR5_WRITE, INTERCEPT_DR6_WRITE, INTERCEPT_DR7_WRITE,
+	INTERCEPT_EXCEPTION_OFFSET + X86_TRAP_DB,
+	INTERCEPT_EXCEPTION_OFFSET + X86_TRAP_AC,
+	INTERCEPT_EXCEPTION_OFFSET + X86_TRAP_MC,
+	INTERCEPT_CPUID, INTERCEPT_HLT, INTERCEPT_IOIO_PROT, INTERCEPT_MSR_PROT,
+	INTERCEPT_RDPMC, INTERCEPT_INVD, INTERCEPT_WBINVD,
+	INTERCEPT_MONITOR, INTERCEPT_MWAIT, INTERCEPT_MWAIT_COND,
+	INTERCEPT_VMRUN, INTERCEPT_VMMCALL, INTERCEPT_VMLOAD, INTERCEPT_VMSAVE,
+	INTERCEPT_STGI, INTERCEPT_CLGI, INTERCEPT_SKINIT, INTERCEPT_INVLPGA,
+	/* QEMU's TCG ignores this one; common code reads XCR0 back. */
+	INTERCEPT_XSETBV,
+};
+
+static atomic64_t svm_last_vcpu_id;
+
+/**
+ * svm_vm_create() - the backend's part of a VM
+ * @vm: the VM, not yet visible
+ *
+ * Nested paging has as many levels as the host's own paging, the common
+ * code's tables have four: a host with five levels gets one table on top.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int svm_vm_create(struct vitro_vm *vm)
+{
+	struct svm_vm *svm_vm;
+
+	vm->backend_data = NULL;
+	if (!svm_caps.la57)
+		return 0;
+
+	svm_vm = kzalloc(sizeof(*svm_vm), GFP_KERNEL_ACCOUNT);
+	if (!svm_vm)
+		return -ENOMEM;
+	svm_vm->root5 = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!svm_vm->root5) {
+		kfree(svm_vm);
+		return -ENOMEM;
+	}
+	vm->backend_data = svm_vm;
+	return 0;
+}
+
+/**
+ * svm_vm_destroy() - free the backend's part of a VM
+ * @vm: the VM; no vCPU runs any more
+ */
+void svm_vm_destroy(struct vitro_vm *vm)
+{
+	struct svm_vm *svm_vm = vm->backend_data;
+
+	if (!svm_vm)
+		return;
+	free_page((unsigned long)svm_vm->root5);
+	kfree(svm_vm);
+	vm->backend_data = NULL;
+}
+
+/**
+ * svm_vcpu_create() - allocate the VMCB
+ * @vcpu: the vCPU, zeroed; not loaded
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int svm_vcpu_create(struct vitro_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm->vmcb = (struct vmcb *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!svm->vmcb)
+		return -ENOMEM;
+	svm->vmcb_pa = __pa(svm->vmcb);
+	svm->id = atomic64_inc_return(&svm_last_vcpu_id);
+	svm->asid_cpu = -1;
+	return 0;
+}
+
+/**
+ * svm_vcpu_destroy() - free the VMCB
+ * @vcpu: the vCPU, not loaded
+ */
+void svm_vcpu_destroy(struct vitro_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	free_page((unsigned long)svm->vmcb);
+	svm->vmcb = NULL;
+}
+
+static void svm_init_control(struct svm_vcpu *svm)
+{
+	struct vmcb_control_area *control = &svm->vmcb->control;
+	int i;
+
+	memset(control, 0, sizeof(*control));
+	for (i = 0; i < ARRAY_SIZE(svm_intercepts_always); i++)
+		svm_intercept(svm->vmcb, svm_intercepts_always[i], true);
+
+	/* Reserved on processors without the instruction. */
+	if (svm_caps.rdpru)
+		svm_intercept(svm->vmcb, INTERCEPT_RDPRU, true);
+	if (svm_caps.mcommit)
+		svm_intercept(svm->vmcb, INTERCEPT_MCOMMIT, true);
+	if (svm_caps.invlpgb) {
+		svm_intercept(svm->vmcb, INTERCEPT_INVLPGB, true);
+		svm_intercept(svm->vmcb, INTERCEPT_INVLPGB_ILLEGAL, true);
+		svm_intercept(svm->vmcb, INTERCEPT_TLBSYNC, true);
+	}
+	/* Unfiltered, every PAUSE would exit. */
+	if (svm_caps.pause_filter) {
+		svm_intercept(svm->vmcb, INTERCEPT_PAUSE, true);
+		control->pause_filter_count = SVM_PAUSE_COUNT;
+		if (svm_caps.pause_threshold)
+			control->pause_filter_thresh = SVM_PAUSE_THRESHOLD;
+	}
+	/* With the APIC in user space, that has to see TPR fall. */
+	svm_intercept(svm->vmcb, INTERCEPT_CR8_WRITE, !svm->vcpu.vm->irqchip_in_kernel);
+
+	control->iopm_base_pa = svm_iopm_pa;
+	control->msrpm_base_pa = svm_msrpm_pa;
+	control->int_ctl = V_INTR_MASKING_MASK;
+	control->tsc_offset = svm->vcpu.tsc_offset;
+	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
+	svm_set_root(&svm->vcpu, svm->vcpu.vm->tdp.root_hpa);
+}
+
+/**
+ * svm_vcpu_reset() - VMCB as after RESET or INIT
+ * @vcpu: the vCPU, loaded
+ * @init: INIT, which keeps MSRs
+ */
+void svm_vcpu_reset(struct vitro_vcpu *vcpu, bool init)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	svm_init_control(svm);
+	svm_reset_state(svm);
+	svm_reset_events(svm);
+	if (!init)
+		svm_reset_msrs(svm);
+	svm->asid_cpu = -1;
+	svm_update_exceptions(vcpu);
+	svm_cpuid_changed(vcpu);
+}
+
+/**
+ * svm_shutdown_reset() - make a VMCB fit for use again after a shutdown exit
+ * @svm: the vCPU
+ *
+ * After a shutdown intercept the VMCB's state save area is undefined (APM,
+ * Shutdown Intercept). User space is told about the triple fault and
+ * may look at registers or run on: it finds what INIT leaves.
+ */
+void svm_shutdown_reset(struct svm_vcpu *svm)
+{
+	struct vitro_vcpu *vcpu = &svm->vcpu;
+
+	svm_vcpu_reset(vcpu, true);
+	svm_reset_msrs(svm);
+	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+	vcpu_write_rip(vcpu, 0xfff0);
+	vcpu_write_rflags(vcpu, X86_EFLAGS_FIXED);
+	svm_set_efer(vcpu, 0);
+	svm_set_cr4(vcpu, 0);
+	svm_set_cr3(vcpu, 0);
+	svm_set_cr0(vcpu, X86_CR0_ET | X86_CR0_CD | X86_CR0_NW);
+}
+
+/**
+ * svm_update_exceptions() - intercept #BP if a debugger wants it
+ * @vcpu: the vCPU
+ */
+void svm_update_exceptions(struct vitro_vcpu *vcpu)
+{
+	u32 wanted = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
+
+	svm_intercept(to_svm(vcpu)->vmcb, INTERCEPT_EXCEPTION_OFFSET + X86_TRAP_BP,
+		      (vcpu->guest_debug & wanted) == wanted);
+}
+
+/**
+ * svm_cpuid_changed() - intercept the instructions that the guest must not know
+ * @vcpu: the vCPU
+ *
+ * RDPID cannot be intercepted: a guest without it may execute it all the same,
+ * and gets its own TSC_AUX (svm_sync_tsc_aux()).
+ */
+void svm_cpuid_changed(struct vitro_vcpu *vcpu)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	svm_intercept(vmcb, INTERCEPT_RDTSCP,
+		      vitro_caps.has_rdtscp && !vcpu_has(vcpu, VITRO_GF_RDTSCP));
+	svm_intercept(vmcb, INTERCEPT_INVPCID,
+		      vitro_caps.has_invpcid && !vcpu_has(vcpu, VITRO_GF_INVPCID));
+}
+
+/**
+ * svm_set_root() - nested page-table root
+ * @vcpu:	the vCPU
+ * @root_hpa:	host-physical address of the fourth-level table
+ */
+void svm_set_root(struct vitro_vcpu *vcpu, u64 root_hpa)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct svm_vm *svm_vm = vcpu->vm->backend_data;
+
+	if (svm_vm) {
+		WRITE_ONCE(svm_vm->root5[0], root_hpa | SVM_NPT_TABLE);
+		root_hpa = __pa(svm_vm->root5);
+	}
+	svm->vmcb->control.nested_cr3 = root_hpa;
+	svm_dirty(svm->vmcb, SVM_CLEAN_NP);
+	svm->flush = true;
+}
+
+/**
+ * svm_write_tsc_offset() - vcpu->tsc_offset has changed
+ * @vcpu: the vCPU
+ */
+void svm_write_tsc_offset(struct vitro_vcpu *vcpu)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+
+	vmcb->control.tsc_offset = vcpu->tsc_offset;
+	svm_dirty(vmcb, SVM_CLEAN_INTERCEPTS);
+}
+
+/**
+ * svm_flush_tlb() - drop the vCPU's translations before its next entry
+ * @vcpu: the vCPU
+ *
+ * Guest-physical and combined translations carry the ASID alike, so
+ * this serves for flush_tlb and flush_guest_tlb.
+ */
+void svm_flush_tlb(struct vitro_vcpu *vcpu)
+{
+	to_svm(vcpu)->flush = true;
+}
+
+/*
+ * Gives the vCPU an ASID that no translation on this CPU carries. When
+ * they are used up, a new generation begins with a flush of the whole TLB,
+ * and every vCPU of the old one needs a new ASID (APM, TLB Control).
+ */
+static void svm_new_asid(struct svm_vcpu *svm, struct svm_cpu *c)
+{
+	if (c->next_asid >= svm_caps.nr_asids) {
+		c->asid_generation++;
+		c->next_asid = 1;
+		c->flush_all = true;
+	}
+	svm->vmcb->control.asid = c->next_asid++;
+	svm->asid_generation = c->asid_generation;
+	svm->asid_cpu = svm->vcpu.cpu;
+	svm_dirty(svm->vmcb, SVM_CLEAN_ASID);
+}
+
+/* A valid ASID for this entry, and the flush that is due. IRQs off. */
+static void svm_sync_asid(struct svm_vcpu *svm, struct svm_cpu *c)
+{
+	struct vmcb_control_area *control = &svm->vmcb->control;
+
+	control->tlb_ctl = TLB_CONTROL_DO_NOTHING;
+	if (unlikely(svm->asid_cpu != svm->vcpu.cpu ||
+		     svm->asid_generation != c->asid_generation)) {
+		/* A new generation may also mean that the CPU has been off. */
+		control->clean = 0;
+		svm_new_asid(svm, c);
+	} else if (unlikely(svm->flush)) {
+		if (svm_caps.flush_by_asid)
+			control->tlb_ctl = TLB_CONTROL_FLUSH_ASID;
+		else
+			svm_new_asid(svm, c);
+	}
+	if (unlikely(c->flush_all))
+		control->tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
+}
+
+/*
+ * The guest's TSC_AUX stays in the register while the vCPU is loaded: the
+ * kernel itself does not use RDPID or RDTSCP's third value. Also for guests without
+ * RDTSCP, which could still read the host's by RDPID.
+ */
+static void svm_sync_tsc_aux(struct svm_vcpu *svm)
+{
+	u64 value = svm->vcpu.msrs.tsc_aux;
+
+	if (svm->aux_loaded && svm->aux_value == value)
+		return;
+	wrmsrl(MSR_TSC_AUX, value);
+	svm->aux_value = value;
+	svm->aux_loaded = true;
+}
+
+/**
+ * svm_load() - make a vCPU current on this CPU
+ * @vcpu:	the vCPU
+ * @cpu:	this CPU; preemption is off
+ */
+void svm_load(struct vitro_vcpu *vcpu, int cpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
+
+	/* What a CPU has cached of a VMCB is its own (APM, VMCB State Caching). */
+	if (vcpu->last_cpu != cpu)
+		svm->vmcb->control.clean = 0;
+
+	/* One guest's branch history must not steer another's. */
+	if (c->last_id != svm->id) {
+		c->last_id = svm->id;
+		if (static_cpu_has(X86_FEATURE_USE_IBPB))
+			wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+	}
+	svm_save_host(c);
+	svm->entered = false;
+}
+
+/**
+ * svm_put() - undo svm_load()
+ * @vcpu: the vCPU; preemption is off
+ */
+void svm_put(struct vitro_vcpu *vcpu)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	if (svm->aux_loaded) {
+		wrmsrl(MSR_TSC_AUX, this_cpu_ptr(&svm_cpu)->tsc_aux);
+		svm->aux_loaded = false;
+	}
+	/* User space must not run with the guest's branch history (VMSCAPE). */
+	if (svm->entered && cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+}
+
+/*
+ * Another thread of this process may change the LDT at any time, by an
+ * interrupt while we are loaded; restoring LDTR as it was at load would then
+ * bring back a pointer to freed memory. Processes with an LDT are rare.
+ */
+static void svm_sync_host_ldt(struct svm_cpu *c)
+{
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+	struct mm_struct *mm = current->mm;
+
+	if (unlikely(c->host->save.ldtr.selector || (mm && READ_ONCE(mm->context.ldt))))
+		svm_save_host(c);
+#endif
+}
+
+/* Brings the VMCB up to date for an entry. IRQs off. */
+static void svm_before_entry(struct svm_vcpu *svm, struct svm_cpu *c)
+{
+	struct vitro_vcpu *vcpu = &svm->vcpu;
+	struct vmcb *vmcb = svm->vmcb;
+
+	vmcb->save.rax = vcpu->gpr[VITRO_RAX];
+	vmcb->save.rsp = vcpu->gpr[VITRO_RSP];
+	vmcb->save.rip = vcpu->rip;
+	vmcb->save.rflags = vcpu->rflags;
+	vcpu->regs_dirty = 0;
+	if (unlikely(svm->step != SVM_STEP_NONE))
+		svm_start_step(svm);
+
+	if (vmcb->save.cr2 != vcpu->cr2) {
+		vmcb->save.cr2 = vcpu->cr2;
+		svm_dirty(vmcb, SVM_CLEAN_CR2);
+	}
+	if (unlikely(vmcb->save.g_pat != vcpu->msrs.pat)) {
+		vmcb->save.g_pat = vcpu->msrs.pat;
+		svm_dirty(vmcb, SVM_CLEAN_NP);
+	}
+	if (!vcpu->lapic && svm->v_tpr != (vcpu->cr8 & V_TPR_MASK))
+		svm_update_tpr(vcpu, vcpu->cr8 << 4, -1);
+	if (svm_caps.v_spec_ctrl)
+		vmcb->save.spec_ctrl = vcpu->msrs.spec_ctrl;
+	if (vitro_caps.has_rdtscp)
+		svm_sync_tsc_aux(svm);
+
+	svm_sync_asid(svm, c);
+	svm_sync_host_ldt(c);
+}
+
+/* Takes over what the guest has left in the VMCB. IRQs off. */
+static void svm_after_exit(struct svm_vcpu *svm, struct svm_cpu *c)
+{
+	struct vitro_vcpu *vcpu = &svm->vcpu;
+	struct vmcb *vmcb = svm->vmcb;
+	u8 v_tpr;
+
+	vcpu->gpr[VITRO_RAX] = vmcb->save.rax;
+	vcpu->gpr[VITRO_RSP] = vmcb->save.rsp;
+	vcpu->rip = vmcb->save.rip;
+	vcpu->rflags = vmcb->save.rflags;
+	vcpu->cr2 = vmcb->save.cr2;
+	vcpu->regs_avail &= ~BIT(VITRO_CR3);
+	svm->entered = true;
+
+	if (unlikely(vmcb->control.exit_code == (u32)SVM_EXIT_ERR))
+		return;		/* refused: whether it has flushed is not known */
+
+	svm->flush = false;
+	c->flush_all = false;
+	if (svm_caps.vmcb_clean)
+		vmcb->control.clean = BIT(SVM_NR_CLEAN) - 1;
+
+	v_tpr = vmcb->control.int_ctl & V_TPR_MASK;
+	if (unlikely(v_tpr != svm->v_tpr)) {
+		svm->v_tpr = v_tpr;
+		if (vcpu->lapic)
+			vitro_lapic_set_tpr(vcpu, v_tpr << 4);
+		else
+			vcpu->cr8 = v_tpr;
+	}
+}
+
+/**
+ * svm_enter() - run the guest until it exits
+ * @vcpu:	the vCPU, loaded; IRQs off
+ * @exit:	receives the neutral report
+ *
+ * There is no control over XSAVES in guests, so IA32_XSS is zero while
+ * one runs: else XSAVES would hand out the host's supervisor state.
+ */
+void svm_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
+	u32 host_spec = 0, guest_spec = 0;
+	int off;
+
+	svm_before_entry(svm, c);
+	if (svm_caps.spec_ctrl) {
+		host_spec = spec_ctrl_current();
+		guest_spec = vcpu->msrs.spec_ctrl;
+	}
+	if (unlikely(vitro_caps.xss_host))
+		wrmsrl(MSR_IA32_XSS, 0);
+
+	off = vitro_svm_switch(vcpu, svm->vmcb_pa, c->host_pa, guest_spec, host_spec);
+
+	if (unlikely(vitro_caps.xss_host))
+		wrmsrl(MSR_IA32_XSS, vitro_caps.xss_host);
+	svm->failed_off = off;
+	if (unlikely(off)) {
+		svm->failed_cpu = vcpu->cpu;
+		svm->vmcb->control.exit_code = SVM_EXIT_ERR;
+		svm->vmcb->control.exit_code_hi = SVM_EXIT_ERR;
+	}
+	svm_after_exit(svm, c);
+	svm_decode_exit(svm, exit);
+}
