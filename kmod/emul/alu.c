@@ -1,26 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Arithmetic and logic. Each operation runs on the host's processor with the guest's arithmetic
- * flags, so that results and flags are exact, also the undefined ones. Flags travel in AX: AH as
- * LAHF and SAHF have them, AL the overflow flag. That leaves the stack and the interrupt flag alone.
- */
+/* Arithmetic and logic. */
 
-#include "internal.h"
-
-static u16 flags_to_ax(u64 rflags)
-{
-	return (rflags & 0xff) << 8 | (rflags & X86_EFLAGS_OF ? 1 : 0);
-}
-
-static void flags_from_ax(struct emul_ctx *ctx, u16 ax)
-{
-	ctx->rflags = (ctx->rflags & ~(u64)FLAGS_ARITH) | (ax >> 8 & FLAGS_ARITH) |
-		      (ax & 1 ? X86_EFLAGS_OF : 0);
-}
-
-/* 1 + 0x7f overflows, 0 + 0x7f does not; SAHF keeps OF. */
-#define LOAD_FLAGS "addb $0x7f, %%al\n\tsahf\n\t"
-#define SAVE_FLAGS "\n\tlahf\n\tseto %%al"
+#include "flags.h"
 
 /* Run @body on a destination of @type; %[d] is the destination, %[s] the source. */
 #define RUN_SIZED(type, body, constraint)						\
@@ -54,7 +35,7 @@ static void flags_from_ax(struct emul_ctx *ctx, u16 ax)
 
 static void binary(struct emul_ctx *ctx, unsigned int op, unsigned int bytes, u64 *dst, u64 src)
 {
-	u16 ax = flags_to_ax(ctx->rflags);
+	u16 ax = emul_flags_to_ax(ctx->rflags);
 
 	switch (op) {
 	case OP_ADD:
@@ -85,7 +66,7 @@ static void binary(struct emul_ctx *ctx, unsigned int op, unsigned int bytes, u6
 		RUN_BINARY("test");
 		break;
 	}
-	flags_from_ax(ctx, ax);
+	emul_flags_from_ax(ctx, ax);
 }
 
 int emul_run_binary(struct emul_ctx *ctx, struct emul_args *a)
@@ -102,7 +83,7 @@ void emul_compare(struct emul_ctx *ctx, u64 dst, u64 src, unsigned int bytes)
 
 int emul_run_unary(struct emul_ctx *ctx, struct emul_args *a)
 {
-	u16 ax = flags_to_ax(ctx->rflags);
+	u16 ax = emul_flags_to_ax(ctx->rflags);
 	unsigned int bytes = a->dst.bytes;
 	u64 *dst = &a->dst.value;
 	u64 src = 0;
@@ -121,7 +102,7 @@ int emul_run_unary(struct emul_ctx *ctx, struct emul_args *a)
 		RUN_ALL_SIZES("neg %[d]", "q");
 		break;
 	}
-	flags_from_ax(ctx, ax);
+	emul_flags_from_ax(ctx, ax);
 	return EMUL_DONE;
 }
 
@@ -129,7 +110,7 @@ int emul_run_unary(struct emul_ctx *ctx, struct emul_args *a)
 
 int emul_run_shift(struct emul_ctx *ctx, struct emul_args *a)
 {
-	u16 ax = flags_to_ax(ctx->rflags);
+	u16 ax = emul_flags_to_ax(ctx->rflags);
 	unsigned int bytes = a->dst.bytes;
 	u64 *dst = &a->dst.value;
 	u64 src = a->src.value & 0xff;
@@ -158,7 +139,7 @@ int emul_run_shift(struct emul_ctx *ctx, struct emul_args *a)
 		RUN_SHIFT("sar");
 		break;
 	}
-	flags_from_ax(ctx, ax);
+	emul_flags_from_ax(ctx, ax);
 	return EMUL_DONE;
 }
 
@@ -175,7 +156,7 @@ int emul_run_double_shift(struct emul_ctx *ctx, struct emul_args *a)
 {
 	bool immediate = emul_forms[ctx->insn.desc->form].imm;
 	u8 count = immediate ? ctx->insn.imm : ctx->gpr[EMUL_RCX];
-	u16 ax = flags_to_ax(ctx->rflags);
+	u16 ax = emul_flags_to_ax(ctx->rflags);
 	bool left = ctx->insn.op == OP_SHLD;
 
 	if (a->dst.bytes == 2 && left)
@@ -190,7 +171,7 @@ int emul_run_double_shift(struct emul_ctx *ctx, struct emul_args *a)
 		RUN_DOUBLE("shld", u64);
 	else
 		RUN_DOUBLE("shrd", u64);
-	flags_from_ax(ctx, ax);
+	emul_flags_from_ax(ctx, ax);
 	return EMUL_DONE;
 }
 
@@ -243,7 +224,7 @@ int emul_run_bit(struct emul_ctx *ctx, struct emul_args *a)
  */
 int emul_run_scan(struct emul_ctx *ctx, struct emul_args *a)
 {
-	u16 ax = flags_to_ax(ctx->rflags);
+	u16 ax = emul_flags_to_ax(ctx->rflags);
 	u64 value = ctx->gpr[a->dst.reg];
 
 	switch (ctx->insn.op) {
@@ -260,7 +241,7 @@ int emul_run_scan(struct emul_ctx *ctx, struct emul_args *a)
 		RUN_SCAN_SIZES("rep bsr");
 		break;
 	}
-	flags_from_ax(ctx, ax);
+	emul_flags_from_ax(ctx, ax);
 	ctx->gpr[a->dst.reg] = value;
 	return EMUL_DONE;
 }

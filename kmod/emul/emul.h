@@ -29,7 +29,7 @@
  *	changed. Once user space has answered, the same instruction is executed again, and the
  *	operation finds the answer where it kept it.
  * @EMUL_UNHANDLEABLE: The instruction, or an access that it makes, is not supported.
- * @EMUL_MISMATCH: From emul_ops.cmpxchg only: memory did not hold the old value.
+ * @EMUL_MISMATCH: From emul_ops.compare_exchange only: memory did not hold the old value.
  */
 enum emul_result {
 	EMUL_DONE,
@@ -150,12 +150,12 @@ struct emul_ops {
 	 */
 	int (*write)(struct emul_ctx *ctx, u64 linear, const void *buf, unsigned int len);
 	/**
-	 * @cmpxchg: Atomically replace @old by @new, 1, 2, 4, 8 or 16 bytes, for locked
+	 * @compare_exchange: Atomically replace @old by @new, 1, 2, 4, 8 or 16 bytes, for locked
 	 * instructions and XCHG. EMUL_MISMATCH if memory does not hold @old. For device memory:
 	 * as @write of @new.
 	 */
-	int (*cmpxchg)(struct emul_ctx *ctx, u64 linear, const void *old, const void *new,
-		       unsigned int len);
+	int (*compare_exchange)(struct emul_ctx *ctx, u64 linear, const void *old, const void *new,
+				unsigned int len);
 	/**
 	 * @probe: Would the access (%EMUL_READ or %EMUL_WRITE) fault? EMUL_DONE: no, it is plain
 	 * memory. EMUL_STOP: no, but it is a device. Reads nothing, changes nothing.

@@ -31,7 +31,10 @@ int emul_run_xadd(struct emul_ctx *ctx, struct emul_args *a)
 	return EMUL_DONE;
 }
 
-/* SDM, CMPXCHG: the destination is written in either case. */
+/*
+ * SDM, CMPXCHG: memory is written in either case. A register that is not replaced stays as it is,
+ * the upper half included.
+ */
 int emul_run_cmpxchg(struct emul_ctx *ctx, struct emul_args *a)
 {
 	unsigned int bytes = a->dst.bytes;
@@ -42,6 +45,8 @@ int emul_run_cmpxchg(struct emul_ctx *ctx, struct emul_args *a)
 		a->dst.value = a->src.value;
 	else
 		emul_set_gpr(ctx, EMUL_RAX, bytes, a->dst.old);
+	if (expected != a->dst.old && a->dst.kind == OPERAND_REG)
+		a->dst.kind = OPERAND_NONE;
 	return EMUL_DONE;
 }
 
@@ -81,6 +86,6 @@ int emul_run_cmpxchg8b(struct emul_ctx *ctx, struct emul_args *a)
 		emul_set_gpr(ctx, EMUL_RDX, half, high);
 	}
 	if (a->locked)
-		return ctx->ops->cmpxchg(ctx, linear, old, new, 2 * half);
+		return ctx->ops->compare_exchange(ctx, linear, old, new, 2 * half);
 	return ctx->ops->write(ctx, linear, new, 2 * half);
 }

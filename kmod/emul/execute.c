@@ -16,12 +16,6 @@ struct operation {
 	u8 flags;
 };
 
-static int run_undefined(struct emul_ctx *ctx, struct emul_args *a)
-{
-	(void)a;
-	return emul_ud(ctx);
-}
-
 static int run_nop(struct emul_ctx *ctx, struct emul_args *a)
 {
 	(void)ctx;
@@ -29,7 +23,15 @@ static int run_nop(struct emul_ctx *ctx, struct emul_args *a)
 	return EMUL_DONE;
 }
 
-/* MOV, MOVZX, MOVNTI, MOVDIRI, LEA: a source that is shorter is zero-extended. */
+/* Nothing to write back, but the line must be readable. */
+static int run_clflush(struct emul_ctx *ctx, struct emul_args *a)
+{
+	if (!ctx->ops->probe)
+		return EMUL_UNHANDLEABLE;
+	return ctx->ops->probe(ctx, a->src.linear, 1, EMUL_READ);
+}
+
+/* MOV, MOVZX, MOVNTI, LEA: a source that is shorter is zero-extended. */
 static int run_mov(struct emul_ctx *ctx, struct emul_args *a)
 {
 	(void)ctx;
@@ -139,7 +141,6 @@ static int run_cmovcc(struct emul_ctx *ctx, struct emul_args *a)
 #define CHANGE (LOAD_DST | STORE_DST)
 
 static const struct operation operations[OP_COUNT] = {
-	[OP_UNDEFINED] = { run_undefined },
 	[OP_ADD ... OP_XOR] = { emul_run_binary, CHANGE | LOCKABLE },
 	[OP_CMP] = { emul_run_binary, LOAD_DST },
 	[OP_ROL ... OP_SAR] = { emul_run_shift, CHANGE },
@@ -168,7 +169,7 @@ static const struct operation operations[OP_COUNT] = {
 	[OP_POP] = { emul_run_pop, STORE_DST },
 	[OP_CALL ... OP_JMP] = { emul_run_branch },
 	[OP_NOP] = { run_nop },
-	[OP_CLFLUSH] = { run_nop, NO_LOAD },
+	[OP_CLFLUSH] = { run_clflush, NO_LOAD },
 	[OP_MOVS ... OP_SCAS] = { emul_run_string, COMMITS },
 	[OP_INS ... OP_OUTS] = { emul_run_port_string, COMMITS },
 	[OP_IN ... OP_OUT] = { emul_run_port },
@@ -240,6 +241,9 @@ int emul_step(struct emul_ctx *ctx)
 	r = emul_decode(ctx);
 	if (r)
 		return decode_failure(ctx, r);
+	/* Before the operands' faults. */
+	if (ctx->insn.op == OP_UNDEFINED)
+		return emul_ud(ctx);
 	op = &operations[ctx->insn.op];
 	if (!op->run)
 		return EMUL_UNHANDLEABLE;

@@ -33,6 +33,8 @@ const struct emul_form_desc emul_forms[F_COUNT] = {
 
 	[F_EB] = { MODRM, DST(E, B) },
 	[F_EV] = { MODRM, DST(E, V) },
+	[F_EV_STACK] = { MODRM, DST(E, V), SRC(STACK, V) },
+	[F_ZV_STACK] = { DST(Z, V), SRC(STACK, V) },
 	[F_SRC_EB] = { MODRM, SRC(E, B) },
 	[F_SRC_EV] = { MODRM, SRC(E, V) },
 	[F_EB_1] = { MODRM, DST(E, B), SRC(1, B) },

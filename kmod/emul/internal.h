@@ -45,7 +45,7 @@ enum emul_form {
 	F_NONE, F_MODRM, F_MODRM_IB, F_MODRM_IW, F_MODRM_REG, F_IB, F_IW, F_IZ, F_IW_IB,
 	F_JB, F_JZ, F_FAR,
 	F_EB_GB, F_EV_GV, F_GB_EB, F_GV_EV, F_AB_IB, F_AV_IZ, F_EB_IB, F_EV_IZ, F_EV_IB,
-	F_EB, F_EV, F_SRC_EB, F_SRC_EV, F_EB_1, F_EV_1, F_EB_CL, F_EV_CL,
+	F_EB, F_EV, F_EV_STACK, F_ZV_STACK, F_SRC_EB, F_SRC_EV, F_EB_1, F_EV_1, F_EB_CL, F_EV_CL,
 	F_GV_EB, F_GV_EW, F_GV_ED, F_GV_EV_IZ, F_GV_EV_IB, F_EV_GV_IB, F_EV_GV_CL,
 	F_AB_OB, F_AV_OV, F_OB_AB, F_OV_AV, F_ZB_IB, F_ZV_IV, F_ZV, F_SRC_ZV, F_ZV_AV,
 	F_SRC_IZ, F_SRC_IB, F_EV_SW, F_GV_M, F_MV_GV, F_GV_MV, F_MY_GY, F_MB, F_M8B,
@@ -66,6 +66,7 @@ enum emul_place {
 	AT_O,		/* memory at an absolute offset */
 	AT_S,		/* segment register in ModRM reg */
 	AT_I,		/* immediate */
+	AT_STACK,	/* memory at SS:rSP */
 	AT_1,		/* the number 1 */
 	AT_CL,		/* CL */
 };
@@ -202,6 +203,7 @@ int emul_run_cmpxchg(struct emul_ctx *ctx, struct emul_args *a);
 int emul_run_cmpxchg8b(struct emul_ctx *ctx, struct emul_args *a);
 
 /* stack.c */
+unsigned int emul_stack_bytes(const struct emul_ctx *ctx);
 int emul_run_push(struct emul_ctx *ctx, struct emul_args *a);
 int emul_run_pop(struct emul_ctx *ctx, struct emul_args *a);
 int emul_run_branch(struct emul_ctx *ctx, struct emul_args *a);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Multiplication and division. */
 
-#include "internal.h"
+#include "flags.h"
 
 /* The upper half of the double-width operand: AH for bytes, else RDX. */
 static u64 get_high(struct emul_ctx *ctx, unsigned int bytes)
@@ -21,19 +21,13 @@ static void set_pair(struct emul_ctx *ctx, unsigned int bytes, u64 low, u64 high
 	emul_set_gpr(ctx, EMUL_RDX, bytes, high);
 }
 
-static void set_product_flags(struct emul_ctx *ctx, u16 ax)
-{
-	ctx->rflags = (ctx->rflags & ~(u64)FLAGS_ARITH) | (ax >> 8 & FLAGS_ARITH) |
-		      (ax & 1 ? X86_EFLAGS_OF : 0);
-}
-
 #define MULTIPLY(insn, type)								\
 	do {										\
 		type lo_, hi_, s_ = a->src.value;					\
 											\
-		asm(insn " %[s]\n\tmov %%rax, %[rax]\n\tlahf\n\tseto %%al"		\
-		    : "=&a" (flags), "=&d" (hi_), [rax] "=&r" (rax)			\
-		    : "0" (rax_in), [s] "r" (s_) : "cc");				\
+		asm(LOAD_FLAGS "mov %[in], %%rax\n\t" insn " %[s]\n\t"			\
+		    "mov %%rax, %[in]" SAVE_FLAGS					\
+		    : "+&a" (ax), "=&d" (hi_), [in] "+&r" (rax) : [s] "r" (s_) : "cc");	\
 		lo_ = rax;								\
 		low = lo_;								\
 		high = hi_;								\
@@ -43,9 +37,9 @@ static void set_product_flags(struct emul_ctx *ctx, u16 ax)
 	do {										\
 		u8 s_ = a->src.value;							\
 											\
-		asm(insn " %[s]\n\tmov %%rax, %[rax]\n\tlahf\n\tseto %%al"		\
-		    : "=&a" (flags), [rax] "=&r" (rax)					\
-		    : "0" (rax_in), [s] "q" (s_) : "cc");				\
+		asm(LOAD_FLAGS "mov %[in], %%rax\n\t" insn " %[s]\n\t"			\
+		    "mov %%rax, %[in]" SAVE_FLAGS					\
+		    : "+&a" (ax), [in] "+&r" (rax) : [s] "q" (s_) : "cc");		\
 		low = rax & 0xff;							\
 		high = rax >> 8 & 0xff;							\
 	} while (0)
@@ -71,15 +65,15 @@ static void set_product_flags(struct emul_ctx *ctx, u16 ax)
 /* MUL and one-operand IMUL, on the host's processor for the flags. */
 int emul_run_multiply(struct emul_ctx *ctx, struct emul_args *a)
 {
-	u64 rax_in = ctx->gpr[EMUL_RAX];
-	u64 flags, rax, low, high;
+	u16 ax = emul_flags_to_ax(ctx->rflags);
+	u64 rax = ctx->gpr[EMUL_RAX], low, high;
 
 	if (ctx->insn.op == OP_MUL)
 		MULTIPLY_SIZES("mul");
 	else
 		MULTIPLY_SIZES("imul");
 	set_pair(ctx, a->src.bytes, low, high);
-	set_product_flags(ctx, flags);
+	emul_flags_from_ax(ctx, ax);
 	return EMUL_DONE;
 }
 
@@ -87,8 +81,8 @@ int emul_run_multiply(struct emul_ctx *ctx, struct emul_args *a)
 	do {										\
 		type d_ = factor;							\
 											\
-		asm("imul %[s], %[d]\n\tlahf\n\tseto %%al"				\
-		    : "=&a" (ax), [d] "+r" (d_) : [s] "r" ((type)a->src.value) : "cc");	\
+		asm(LOAD_FLAGS "imul %[s], %[d]" SAVE_FLAGS				\
+		    : "+&a" (ax), [d] "+r" (d_) : [s] "r" ((type)a->src.value) : "cc");	\
 		a->dst.value = d_;							\
 	} while (0)
 
@@ -97,7 +91,7 @@ int emul_run_imul_trunc(struct emul_ctx *ctx, struct emul_args *a)
 {
 	bool immediate = emul_forms[ctx->insn.desc->form].imm;
 	u64 factor = immediate ? ctx->insn.imm : ctx->gpr[a->dst.reg];
-	u16 ax;
+	u16 ax = emul_flags_to_ax(ctx->rflags);
 
 	if (a->dst.bytes == 2)
 		TRUNCATE(u16);
@@ -105,7 +99,7 @@ int emul_run_imul_trunc(struct emul_ctx *ctx, struct emul_args *a)
 		TRUNCATE(u32);
 	else
 		TRUNCATE(u64);
-	set_product_flags(ctx, ax);
+	emul_flags_from_ax(ctx, ax);
 	return EMUL_DONE;
 }
 

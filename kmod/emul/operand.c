@@ -259,6 +259,11 @@ static int locate(struct emul_ctx *ctx, struct emul_args *a, struct emul_operand
 	case AT_I:
 		use_value(o, insn->imm & emul_mask(o->bytes));
 		break;
+	case AT_STACK:
+		o->kind = OPERAND_MEM;
+		return emul_linearise(ctx, EMUL_SS,
+				      emul_get_gpr(ctx, EMUL_RSP, emul_stack_bytes(ctx)),
+				      o->bytes, EMUL_READ, &o->linear);
 	case AT_1:
 		use_value(o, 1);
 		break;
@@ -302,7 +307,7 @@ int emul_store(struct emul_ctx *ctx, struct emul_operand *o, bool locked)
 {
 	if (o->kind == OPERAND_MEM) {
 		if (locked)
-			return ctx->ops->cmpxchg(ctx, o->linear, &o->old, &o->value, o->bytes);
+			return ctx->ops->compare_exchange(ctx, o->linear, &o->old, &o->value, o->bytes);
 		return ctx->ops->write(ctx, o->linear, &o->value, o->bytes);
 	}
 	if (o->kind != OPERAND_REG)

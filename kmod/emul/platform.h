@@ -16,7 +16,7 @@
 #include <linux/string.h>
 #include <linux/types.h>
 #include <asm/processor-flags.h>
-#include <asm/traps.h>
+#include <asm/trapnr.h>
 
 #else
 

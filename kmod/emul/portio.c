@@ -115,11 +115,10 @@ int emul_run_port_string(struct emul_ctx *ctx, struct emul_args *a)
 		b.seg = ctx->insn.segment;
 	if (!ctx->ops->probe)
 		return EMUL_UNHANDLEABLE;
-	if (!count)
-		return EMUL_DONE;
 	r = check_permission(ctx, ctx->gpr[EMUL_RDX], b.size);
-	if (r <= EMUL_STOP)
-		r = size_batch(ctx, &b, count);
+	if (r > EMUL_STOP || !count)
+		return r;
+	r = size_batch(ctx, &b, count);
 	if (r <= EMUL_STOP)
 		r = move_batch(ctx, &b);
 	if (r > EMUL_STOP)

@@ -3,7 +3,8 @@
 
 #include "internal.h"
 
-static unsigned int stack_bytes(const struct emul_ctx *ctx)
+/* Width of the stack pointer. */
+unsigned int emul_stack_bytes(const struct emul_ctx *ctx)
 {
 	if (ctx->mode == EMUL_LONG64)
 		return 8;
@@ -12,7 +13,7 @@ static unsigned int stack_bytes(const struct emul_ctx *ctx)
 
 static int push(struct emul_ctx *ctx, u64 value, unsigned int bytes)
 {
-	unsigned int width = stack_bytes(ctx);
+	unsigned int width = emul_stack_bytes(ctx);
 	u64 sp = (ctx->gpr[EMUL_RSP] - bytes) & emul_mask(width);
 	u64 linear;
 	int r;
@@ -33,19 +34,11 @@ int emul_run_push(struct emul_ctx *ctx, struct emul_args *a)
 
 int emul_run_pop(struct emul_ctx *ctx, struct emul_args *a)
 {
-	unsigned int width = stack_bytes(ctx);
-	u64 sp = emul_get_gpr(ctx, EMUL_RSP, width);
-	u64 linear;
-	int r;
+	unsigned int width = emul_stack_bytes(ctx);
 
-	r = emul_linearise(ctx, EMUL_SS, sp, a->dst.bytes, EMUL_READ, &linear);
-	if (r)
-		return r;
-	a->dst.value = 0;
-	r = ctx->ops->read(ctx, linear, &a->dst.value, a->dst.bytes, EMUL_READ);
-	if (r <= EMUL_STOP)
-		emul_set_gpr(ctx, EMUL_RSP, width, sp + a->dst.bytes);
-	return r;
+	a->dst.value = a->src.value;
+	emul_set_gpr(ctx, EMUL_RSP, width, ctx->gpr[EMUL_RSP] + a->src.bytes);
+	return EMUL_DONE;
 }
 
 /* CALL and JMP: RIP already is the return address. */

@@ -14,7 +14,7 @@
 
 /* 8F: other values of reg begin an XOP prefix. */
 static const struct emul_opcode group_8f[8] = {
-	[0] = { OP(POP, EV), .flags = OPC_D64 },
+	[0] = { OP(POP, EV_STACK), .flags = OPC_D64 },
 };
 
 static const struct emul_opcode group_c6[8] = {
@@ -126,7 +126,7 @@ static const struct emul_opcode map_one_byte[256] = {
 	[0x40 ... 0x47] = { OP(INC, ZV) },
 	[0x48 ... 0x4f] = { OP(DEC, ZV) },
 	[0x50 ... 0x57] = { OP(PUSH, SRC_ZV), .flags = OPC_D64 },
-	[0x58 ... 0x5f] = { OP(POP, ZV), .flags = OPC_D64 },
+	[0x58 ... 0x5f] = { OP(POP, ZV_STACK), .flags = OPC_D64 },
 	[0x60 ... 0x61] = { OP(NONE, NONE), .flags = OPC_NO64 },
 	[0x62] = { OP(NONE, MODRM), .flags = OPC_NO64 },
 	[0x63] = { OP(MOVSX, GV_ED), .flags = OPC_ONLY64 },
@@ -368,11 +368,16 @@ static const struct emul_opcode group_c7_0f[8] = {
 	[2 ... 7] = { OP(NONE, MODRM) },
 };
 
+static const struct emul_opcode memory_prefetch[2] = {
+	[0] = { OP(NOP, MODRM) },
+	[1] = { OP(NONE, MODRM) },
+};
+
 static const struct emul_opcode map_0f[256] = {
 	[0x00 ... 0x03] = { OP(NONE, MODRM) },
 	[0x05 ... 0x09] = { OP(NONE, NONE) },
 	[0x0b] = { OP(UNDEFINED, NONE) },
-	[0x0d] = { OP(NOP, MODRM) },
+	[0x0d] = { BY_MOD(memory_prefetch) },
 	[0x0e] = { OP(NONE, NONE) },
 	[0x0f] = { OP(NONE, MODRM_IB) },
 	[0x10] = { BY_PREFIX(vector_10) },
@@ -467,20 +472,13 @@ static const struct emul_opcode prefix_38_f1[4] = {
 	[2 ... 3] = { OP(NONE, MODRM) },
 };
 
-static const struct emul_opcode prefix_38_f9[4] = {
-	[0] = { OP(MOV, MY_GY) },
-	[1 ... 3] = { OP(NONE, MODRM) },
-};
-
 static const struct emul_opcode map_0f38[256] = {
 	[0x00 ... 0x29] = { OP(NONE, MODRM) },
 	[0x2a] = { BY_PREFIX(vector_38_2a) },
 	[0x2b ... 0xef] = { OP(NONE, MODRM) },
 	[0xf0] = { BY_PREFIX(prefix_38_f0) },
 	[0xf1] = { BY_PREFIX(prefix_38_f1) },
-	[0xf2 ... 0xf8] = { OP(NONE, MODRM) },
-	[0xf9] = { BY_PREFIX(prefix_38_f9) },
-	[0xfa ... 0xff] = { OP(NONE, MODRM) },
+	[0xf2 ... 0xff] = { OP(NONE, MODRM) },
 };
 
 static const struct emul_opcode map_0f3a[256] = {

@@ -40,11 +40,10 @@ static int locate_memory(struct emul_ctx *ctx, unsigned int bytes, unsigned int 
 
 	r = emul_linearise(ctx, emul_default_segment(ctx), emul_address(ctx, 0), bytes, access,
 			   linear);
-	if (r)
-		return r;
+	/* This #GP comes before #SS. */
 	if (ctx->insn.desc->flags & OPC_ALIGNED && *linear % bytes)
 		return emul_gp(ctx);
-	return EMUL_DONE;
+	return r;
 }
 
 /* Write @bytes to a register and clear what is above, up to 128 bits, or all of it with VEX. */
@@ -55,9 +54,7 @@ static int set_extended(struct emul_ctx *ctx, unsigned int reg, u8 *buf, unsigne
 	return ctx->ops->set_vec(ctx, reg, buf, bytes > 16 ? bytes : 16, ctx->insn.vex);
 }
 
-/* Between registers. MOVSS and MOVSD keep the rest of the destination; with VEX they take it from
- * a third register, which is not supported.
- */
+/* Between registers. MOVSS and MOVSD keep the rest of the destination. */
 static int move_registers(struct emul_ctx *ctx, unsigned int to, unsigned int from,
 			  unsigned int bytes)
 {
@@ -69,8 +66,6 @@ static int move_registers(struct emul_ctx *ctx, unsigned int to, unsigned int fr
 		return r;
 	if (!(ctx->insn.desc->flags & OPC_MERGE))
 		return set_extended(ctx, to, buf, bytes);
-	if (ctx->insn.vex)
-		return EMUL_UNHANDLEABLE;
 	r = ctx->ops->get_vec(ctx, to, kept, 16);
 	if (r > EMUL_STOP)
 		return r;
@@ -140,11 +135,14 @@ static int store_gpr(struct emul_ctx *ctx, unsigned int bytes)
 
 int emul_run_vector(struct emul_ctx *ctx, struct emul_args *a)
 {
-	bool gpr = ctx->insn.modrm >= 0xc0;
+	bool registers = ctx->insn.modrm >= 0xc0;
 	unsigned int bytes = a->dst.bytes;
 	int r;
 
 	if (!ctx->ops->get_vec || !ctx->ops->set_vec)
+		return EMUL_UNHANDLEABLE;
+	/* VMOVSS and VMOVSD between registers have a third operand. */
+	if (registers && ctx->insn.vex && ctx->insn.desc->flags & OPC_MERGE)
 		return EMUL_UNHANDLEABLE;
 	r = check_enabled(ctx);
 	if (r)
@@ -155,8 +153,8 @@ int emul_run_vector(struct emul_ctx *ctx, struct emul_args *a)
 	case OP_VSTORE:
 		return store(ctx, bytes);
 	case OP_VFROM:
-		return gpr ? load_gpr(ctx, bytes) : load(ctx, bytes);
+		return registers ? load_gpr(ctx, bytes) : load(ctx, bytes);
 	default:
-		return gpr ? store_gpr(ctx, bytes) : store(ctx, bytes);
+		return registers ? store_gpr(ctx, bytes) : store(ctx, bytes);
 	}
 }
