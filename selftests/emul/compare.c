@@ -157,7 +157,7 @@ static const struct emul_ops ops = {
 	.fetch = op_fetch,
 	.read = op_read,
 	.write = op_write,
-	.cmpxchg = op_cmpxchg,
+	.compare_exchange = op_cmpxchg,
 	.probe = op_probe,
 	.get_vec = op_get_vec,
 	.set_vec = op_set_vec,
@@ -339,8 +339,8 @@ static bool eligible(const struct test_case *c, const struct pattern *p)
 
 static void run_pattern(struct pattern *p, const struct emul_seg *seg, u64 seed)
 {
-	struct rng rng = { seed ^ (u64)p->mode << 40 ^ (u64)p->vex << 32 ^ (u64)p->map << 16 ^
-			   (u64)p->opcode << 8 ^ p->reg };
+	u64 id = (u64)p->mode << 40 | (u64)p->vex << 32 | p->map << 16 | p->opcode << 8 | p->reg;
+	struct rng rng = { seed * 0x9e3779b97f4a7c15ULL ^ id };
 	static struct test_case c;
 	unsigned int i;
 
