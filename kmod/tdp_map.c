@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Nested page faults: finding the host's page for a guest frame and mapping it.
+ *
+ * No page is kept pinned. A mapping is valid as long as the host maps the page
+ * at the same user address, and an MMU notifier tells when that ends:
+ *
+ *	fault				host changes its page tables
+ *	-----				----------------------------
+ *	seq = invalidate_seq		invalidate_range_start: count++, zap, flush
+ *	page from get_user_pages	... page tables change ...
+ *	mmu_lock for reading		invalidate_range_end: seq++, count--
+ *	seq and count unchanged?
+ *	  install : start over
+ *
+ * Both callbacks hold mmu_lock for writing. A fault that has checked under the
+ * lock is thus either before the callback, which then finds the new entry, or
+ * begins again with the host's new page.
+ */
+#include <linux/cpu.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+
+#include "tdp_internal.h"
+
+/**
+ * struct tdp_fault - a nested page fault on its way
+ * @vm:		whose
+ * @vcpu:	whose
+ * @slot:	covers @gfn
+ * @gfn:	guest frame of the page
+ * @hva:	its user address
+ * @access:	VITRO_ACC_*
+ * @fast:	IRQs are off
+ * @writable:	the host maps @page writable
+ * @page:	the host's page, a reference held
+ * @seq:	vm->tdp.invalidate_seq before @page was looked up
+ */
+struct tdp_fault {
+	struct vitro_vm *vm;
+	struct vitro_vcpu *vcpu;
+	struct vitro_memslot *slot;
+	u64 gfn;
+	unsigned long hva;
+	u8 access;
+	bool fast;
+	bool writable;
+	struct page *page;
+	unsigned long seq;
+};
+
+enum map_result {
+	MAP_DONE,	/* mapped, or somebody else was faster: enter again */
+	MAP_RACED,	/* the host is changing this address: start over */
+	MAP_SLOW,	/* not possible with IRQs off */
+	MAP_CONFLICT,	/* an entry in the way has to be zapped first */
+};
+
+/* Tables for the whole depth below the root, so that a fault needs none under the lock. */
+static bool fill_cache(struct vitro_vcpu *vcpu)
+{
+	struct vitro_tdp_cache *cache = &vcpu->tdp_cache;
+
+	while (cache->nr < ARRAY_SIZE(cache->tables)) {
+		u64 *table = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+
+		if (!table)
+			return false;
+		cache->tables[cache->nr++] = table;
+	}
+	return true;
+}
+
+/**
+ * tdp_cache_free() - free the tables that a vCPU keeps in store
+ * @vcpu: a vCPU that does not run any more
+ *
+ * Context: process context.
+ */
+void tdp_cache_free(struct vitro_vcpu *vcpu)
+{
+	struct vitro_tdp_cache *cache = &vcpu->tdp_cache;
+
+	while (cache->nr)
+		free_page((unsigned long)cache->tables[--cache->nr]);
+}
+
+static bool permits(u64 entry, u8 access)
+{
+	const struct vitro_tdp_format *fmt = tdp_format();
+
+	if (!entry)
+		return false;
+	if ((access & VITRO_ACC_WRITE) && !(entry & fmt->write))
+		return false;
+	if (!(access & VITRO_ACC_EXEC))
+		return true;
+	return (entry & fmt->exec) == fmt->exec && !(entry & fmt->no_exec);
+}
+
+/*
+ * Processors with this bug machine-check when the guest changes the size of a
+ * page that it executes from: large leaves are not executable there.
+ */
+static bool large_pages_not_executable(void)
+{
+	return boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
+}
+
+/* Slot of the fault, or who else is to deal with it. */
+static enum vitro_tdp_result begin_fault(struct tdp_fault *fault)
+{
+	struct vitro_memslot *slot = vitro_find_slot(fault->vm, fault->gfn);
+
+	if (!slot)
+		return VITRO_TDP_MMIO;
+	if ((fault->access & VITRO_ACC_WRITE) && (slot->flags & KVM_MEM_READONLY))
+		return VITRO_TDP_MMIO;
+	fault->slot = slot;
+	fault->hva = vitro_slot_hva(slot, fault->gfn);
+	return VITRO_TDP_DONE;
+}
+
+/*
+ * Can the fault be settled with the entry that is there? Either another vCPU
+ * has mapped the page meanwhile, or the page has been write-protected for the
+ * dirty log. mmu_lock held for reading.
+ */
+static bool settle(const struct tdp_fault *fault)
+{
+	const struct vitro_tdp_format *fmt = tdp_format();
+	int level;
+	u64 *p = tdp_find(fault->vm, fault->gfn, &level);
+	u64 entry = READ_ONCE(*p);
+
+	if (permits(entry, fault->access))
+		return true;
+	if (!(fault->access & VITRO_ACC_WRITE) || !(entry & TDP_HOST_WRITABLE) ||
+	    !permits(entry, fault->access & ~VITRO_ACC_WRITE))
+		return false;
+	/* If this fails the entry has changed: the access is tried again anyway. */
+	if (try_cmpxchg64(p, &entry, entry | fmt->write | fmt->dirty))
+		vitro_mark_dirty(fault->vm, fault->slot, fault->gfn);
+	return true;
+}
+
+/*
+ * Level at which the host's own page tables map the page. The page's order is
+ * no substitute: a part of a huge page can be mapped by small entries, beside
+ * other pages. Page tables are not freed while IRQs are off: freeing waits
+ * for an IPI or for RCU.
+ */
+static int host_level(const struct tdp_fault *fault)
+{
+	unsigned long hva = fault->hva, pfn = page_to_pfn(fault->page);
+	unsigned long flags;
+	int level = 1;
+	pgd_t pgd;
+	p4d_t p4d;
+	pud_t pud;
+	pmd_t pmd;
+
+	local_irq_save(flags);
+	pgd = READ_ONCE(*pgd_offset(fault->vm->mm, hva));
+	if (!pgd_present(pgd))
+		goto out;
+	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
+	if (!p4d_present(p4d))
+		goto out;
+	pud = READ_ONCE(*pud_offset(&p4d, hva));
+	if (!pud_present(pud))
+		goto out;
+	if (pud_leaf(pud)) {
+		if (pud_pfn(pud) + ((hva & ~PUD_MASK) >> PAGE_SHIFT) == pfn)
+			level = 3;
+		goto out;
+	}
+	pmd = READ_ONCE(*pmd_offset(&pud, hva));
+	if (pmd_present(pmd) && pmd_leaf(pmd) &&
+	    pmd_pfn(pmd) + ((hva & ~PMD_MASK) >> PAGE_SHIFT) == pfn)
+		level = 2;
+out:
+	local_irq_restore(flags);
+	return level;
+}
+
+/* The largest leaf that hardware, slot and host allow. */
+static int leaf_level(const struct tdp_fault *fault)
+{
+	const struct vitro_memslot *slot = fault->slot;
+	u64 shift = (slot->hva >> PAGE_SHIFT) - slot->base_gfn;
+	int level = vitro_caps.tdp_1g ? 3 : vitro_caps.tdp_2m ? 2 : 1;
+
+	if (slot->dirty)
+		return 1;
+	if ((fault->access & VITRO_ACC_EXEC) && large_pages_not_executable())
+		return 1;
+	for (; level > 1; level--) {
+		u64 pages = tdp_pages(level);
+		u64 base = fault->gfn & ~(pages - 1);
+
+		if (!(shift & (pages - 1)) && base >= slot->base_gfn &&
+		    base + pages <= slot->base_gfn + slot->npages)
+			break;
+	}
+	return level > 1 ? min(level, host_level(fault)) : 1;
+}
+
+/* Does an invalidation overlap the leaf that is to be installed, or has one ended? */
+static bool invalidated(const struct tdp_fault *fault, int level)
+{
+	const struct vitro_tdp *tdp = &fault->vm->tdp;
+	unsigned long size = tdp_pages(level) << PAGE_SHIFT;
+	unsigned long start = fault->hva & ~(size - 1);
+
+	if (tdp->invalidate_seq != fault->seq)
+		return true;
+	return tdp->invalidate_count && start < tdp->invalidate_end &&
+	       tdp->invalidate_start < start + size;
+}
+
+static u64 make_leaf(const struct tdp_fault *fault, int level)
+{
+	const struct vitro_tdp_format *fmt = tdp_format();
+	u64 pfn = page_to_pfn(fault->page) & ~(tdp_pages(level) - 1);
+	u64 leaf = __sme_set(pfn << PAGE_SHIFT) | fmt->leaf | fmt->read | fmt->user;
+
+	/* Set beforehand what the processor would have to write. */
+	leaf |= fmt->accessed;
+	if (level > 1)
+		leaf |= fmt->large;
+	if (level > 1 && large_pages_not_executable())
+		leaf |= fmt->no_exec;
+	else
+		leaf |= fmt->exec;
+
+	if (fault->writable) {
+		leaf |= TDP_HOST_WRITABLE;
+		/* With a log, only what is being written becomes writable. */
+		if (!fault->slot->dirty || (fault->access & VITRO_ACC_WRITE))
+			leaf |= fmt->write | fmt->dirty;
+	}
+	return leaf;
+}
+
+/*
+ * Marking a page dirty can take a filesystem's locks, which is out of the
+ * question with IRQs off. For memory without a filesystem it is one bit.
+ */
+static bool may_dirty_page(const struct tdp_fault *fault)
+{
+	struct folio *folio = page_folio(fault->page);
+
+	return !fault->writable || !fault->fast || folio_test_dirty(folio) ||
+	       (folio_test_swapbacked(folio) && !folio_test_swapcache(folio));
+}
+
+/* Install a leaf in place of @old. @goal: the level that leaf_level() has found. */
+static enum map_result set_leaf(const struct tdp_fault *fault, u64 *p, u64 old, int level,
+				int goal)
+{
+	u64 leaf;
+
+	if (permits(old, fault->access))
+		return MAP_DONE;
+	if (level > goal)
+		return MAP_CONFLICT;
+	leaf = make_leaf(fault, level);
+	if (old && tdp_pfn(old) != tdp_pfn(leaf))
+		return MAP_CONFLICT;
+	if (!may_dirty_page(fault))
+		return MAP_SLOW;
+
+	if (!try_cmpxchg64(p, &old, leaf))
+		return MAP_DONE;
+	if (!old)
+		tdp_count(fault->vm, level, 1);
+
+	/*
+	 * From now on the guest can write without the host's page table showing
+	 * it, so the page counts as written. Nobody cleans it without removing
+	 * or write-protecting the host's entry, which the notifier reports.
+	 * That it has been accessed, get_user_pages has noted.
+	 */
+	if (fault->writable && !folio_test_dirty(page_folio(fault->page)))
+		folio_mark_dirty(page_folio(fault->page));
+	if (leaf & tdp_format()->write)
+		vitro_mark_dirty(fault->vm, fault->slot, fault->gfn);
+	return MAP_DONE;
+}
+
+/* Put a table from the vCPU's store at @p, unless another vCPU does. False: the store is empty. */
+static bool link_table(const struct tdp_fault *fault, u64 *p)
+{
+	struct vitro_tdp_cache *cache = &fault->vcpu->tdp_cache;
+	u64 old = 0;
+
+	if (!cache->nr)
+		return false;
+	if (try_cmpxchg64(p, &old, tdp_link(cache->tables[cache->nr - 1]))) {
+		cache->nr--;
+		atomic_long_inc(&fault->vm->tdp.nr_tables);
+	}
+	return true;
+}
+
+/* Map fault->page. mmu_lock held for reading. */
+static enum map_result map_page(const struct tdp_fault *fault)
+{
+	int level = TDP_LEVELS, goal = leaf_level(fault);
+	u64 *table = fault->vm->tdp.root;
+	u64 *p, entry;
+
+	if (invalidated(fault, goal))
+		return MAP_RACED;
+	for (;;) {
+		p = &table[tdp_index(fault->gfn, level)];
+		entry = READ_ONCE(*p);
+		if (!entry && level > goal) {
+			if (!link_table(fault, p))
+				return MAP_SLOW;
+			continue;
+		}
+		if (!entry || tdp_is_leaf(entry, level))
+			return set_leaf(fault, p, entry, level, goal);
+		table = tdp_table(entry);
+		level--;
+	}
+}
+
+/*
+ * The page if it is resident; with a reference. A page that the host maps
+ * writable is mapped writable for reads too, which saves the fault of the
+ * first write.
+ */
+static bool get_resident_page(struct tdp_fault *fault)
+{
+	fault->writable = !(fault->slot->flags & KVM_MEM_READONLY) &&
+			  get_user_page_fast_only(fault->hva, FOLL_WRITE, &fault->page);
+	if (fault->writable)
+		return true;
+	if (fault->access & VITRO_ACC_WRITE)
+		return false;
+	return get_user_page_fast_only(fault->hva, 0, &fault->page);
+}
+
+/* The page, brought in if need be. 0, or -errno as get_user_pages. May sleep for long. */
+static int get_page_sleeping(struct tdp_fault *fault)
+{
+	bool write = fault->access & VITRO_ACC_WRITE;
+	long r;
+
+	if (get_resident_page(fault))
+		return 0;
+	r = get_user_pages_unlocked(fault->hva, 1, &fault->page, write ? FOLL_WRITE : 0);
+	if (r != 1)
+		return r < 0 ? r : -EFAULT;
+	fault->writable = write;
+	return 0;
+}
+
+/**
+ * vitro_tdp_fault_fast() - settle a nested page fault without leaving the inner loop
+ * @vcpu:   the vCPU, hot
+ * @gpa:    guest-physical address
+ * @access: VITRO_ACC_READ, _WRITE, _EXEC
+ *
+ * Settles what another vCPU has mapped meanwhile, writes to pages that were
+ * write-protected for the dirty log, and pages that are resident in the host.
+ *
+ * Context: IRQs off, vm->srcu held. Does not sleep.
+ * Return: VITRO_TDP_DONE, _MMIO or _SLOW.
+ */
+enum vitro_tdp_result vitro_tdp_fault_fast(struct vitro_vcpu *vcpu, u64 gpa, u8 access)
+{
+	struct vitro_vm *vm = vcpu->vm;
+	struct tdp_fault fault = {
+		.vm = vm,
+		.vcpu = vcpu,
+		.gfn = gpa >> PAGE_SHIFT,
+		.access = access,
+		.fast = true,
+	};
+	enum vitro_tdp_result result = begin_fault(&fault);
+
+	if (result != VITRO_TDP_DONE)
+		return result;
+	/* Its writer may be waiting for this CPU to take an IPI. */
+	if (!read_trylock(&vm->mmu_lock))
+		return VITRO_TDP_SLOW;
+
+	/*
+	 * The lock is held throughout, so no invalidation begins or ends
+	 * meanwhile: only one that is in progress has to be heeded.
+	 */
+	if (!settle(&fault)) {
+		result = VITRO_TDP_SLOW;
+		fault.seq = vm->tdp.invalidate_seq;
+		if (current->mm == vm->mm && get_resident_page(&fault)) {
+			if (map_page(&fault) == MAP_DONE)
+				result = VITRO_TDP_DONE;
+			put_page(fault.page);
+		}
+	}
+	read_unlock(&vm->mmu_lock);
+	return result;
+}
+
+/**
+ * vitro_tdp_fault() - settle a nested page fault
+ * @vcpu:   the vCPU, not hot; its thread's mm is vm->mm
+ * @gpa:    guest-physical address
+ * @access: VITRO_ACC_READ, _WRITE, _EXEC
+ * @err:    for VITRO_TDP_ERROR: -EFAULT (no usable user memory there, or
+ *	    memory without struct page), -EHWPOISON, -ENOMEM
+ *
+ * Context: process context, IRQs on, vm->srcu held. Sleeps, for as long as user
+ *	    space wants if the memory is registered with userfaultfd.
+ * Return: VITRO_TDP_DONE (enter again; also when a race was lost or a signal is
+ *	   pending), _MMIO or _ERROR.
+ */
+enum vitro_tdp_result vitro_tdp_fault(struct vitro_vcpu *vcpu, u64 gpa, u8 access, int *err)
+{
+	struct vitro_vm *vm = vcpu->vm;
+	struct tdp_fault fault = {
+		.vm = vm,
+		.vcpu = vcpu,
+		.gfn = gpa >> PAGE_SHIFT,
+		.access = access,
+	};
+	enum vitro_tdp_result result = begin_fault(&fault);
+	enum map_result mapped = MAP_DONE;
+	bool settled;
+
+	if (result != VITRO_TDP_DONE)
+		return result;
+
+	read_lock(&vm->mmu_lock);
+	settled = settle(&fault);
+	read_unlock(&vm->mmu_lock);
+	if (settled)
+		return VITRO_TDP_DONE;
+
+	if (!fill_cache(vcpu)) {
+		*err = -ENOMEM;
+		return VITRO_TDP_ERROR;
+	}
+
+	fault.seq = READ_ONCE(vm->tdp.invalidate_seq);
+	/* Pairs with the write_unlock() of the end of an invalidation. */
+	smp_rmb();
+	*err = get_page_sleeping(&fault);
+	if (*err == -EINTR || *err == -EAGAIN || *err == -ERESTARTSYS)
+		return VITRO_TDP_DONE;
+	if (*err)
+		return VITRO_TDP_ERROR;
+
+	read_lock(&vm->mmu_lock);
+	mapped = map_page(&fault);
+	read_unlock(&vm->mmu_lock);
+	put_page(fault.page);
+
+	if (mapped == MAP_CONFLICT)
+		vitro_tdp_zap_gfns(vm, fault.gfn, fault.gfn + 1);
+	return VITRO_TDP_DONE;
+}
