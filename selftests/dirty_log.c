@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* KVM_GET_DIRTY_LOG: exactly the pages that were written since the last call. */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "vm.h"
+
+#define GPA_TEST	0x40000000ULL
+#define PAGES		1024ULL
+
+static uint64_t bitmap[PAGES / 64];
+static uint32_t list[16];
+static uint32_t count;
+
+static void write_guest(uint64_t arg)
+{
+	uint32_t i;
+
+	(void)arg;
+	for (;;) {
+		for (i = 0; i < count; i++)
+			*(volatile uint64_t *)(GPA_TEST +
+					       list[i] * PAGE_SIZE + 8) += 1;
+		/* Reads do not count. */
+		for (i = 0; i < PAGES; i++)
+			(void)*(volatile uint64_t *)(GPA_TEST + i * PAGE_SIZE);
+		guest_sync(0, 0);
+	}
+}
+
+static void get_log(struct vm *vm)
+{
+	struct kvm_dirty_log log = { .slot = 1, .dirty_bitmap = bitmap };
+
+	memset(bitmap, 0xff, sizeof(bitmap));
+	REQUIRE_OK(sys_ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log));
+}
+
+/* The log shall be these pages and no others. */
+static void check_log(struct vm *vm, const uint32_t *pages, uint32_t n,
+		      const char *when)
+{
+	uint64_t want[PAGES / 64] = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		want[pages[i] / 64] |= 1ULL << pages[i] % 64;
+	get_log(vm);
+	for (i = 0; i < PAGES / 64; i++)
+		CHECK(bitmap[i] == want[i],
+		      "%s: pages %u to %u: expected %#llx, got %#llx", when,
+		      i * 64, i * 64 + 63, (unsigned long long)want[i],
+		      (unsigned long long)bitmap[i]);
+}
+
+static void write_pages(struct vcpu *vcpu, const uint32_t *pages, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		GUEST_VAR(vcpu->vm, list)[i] = pages[i];
+	GUEST_VAR(vcpu->vm, count) = n;
+	EXPECT_SYNC(vcpu, 0);
+}
+
+static void exactness(void *mem)
+{
+	static const uint32_t first[] = { 0, 1, 3, 64, 511, 512, 1023 };
+	static const uint32_t second[] = { 3, 65, 700 };
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, write_guest);
+
+	/* Written before the log was on: not in it. */
+	REQUIRE_OK(vm_slot(vm, 1, 0, GPA_TEST, PAGES * PAGE_SIZE, mem));
+	write_pages(vcpu, first, ARRAY_SIZE(first));
+	REQUIRE_OK(vm_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_TEST,
+			   PAGES * PAGE_SIZE, mem));
+	check_log(vm, NULL, 0, "at the start");
+	write_pages(vcpu, first, ARRAY_SIZE(first));
+	check_log(vm, first, ARRAY_SIZE(first), "first");
+	check_log(vm, NULL, 0, "again");
+	write_pages(vcpu, second, ARRAY_SIZE(second));
+	check_log(vm, second, ARRAY_SIZE(second), "second");
+	/* The same pages: the log is armed again for them. */
+	write_pages(vcpu, second, ARRAY_SIZE(second));
+	write_pages(vcpu, second, ARRAY_SIZE(second));
+	check_log(vm, second, ARRAY_SIZE(second), "third");
+	write_pages(vcpu, NULL, 0);
+	check_log(vm, NULL, 0, "reads only");
+	/* Off and on: starts empty. */
+	write_pages(vcpu, second, ARRAY_SIZE(second));
+	REQUIRE_OK(vm_slot(vm, 1, 0, GPA_TEST, PAGES * PAGE_SIZE, mem));
+	write_pages(vcpu, first, ARRAY_SIZE(first));
+	REQUIRE_OK(vm_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_TEST,
+			   PAGES * PAGE_SIZE, mem));
+	check_log(vm, NULL, 0, "off and on");
+	write_pages(vcpu, first, ARRAY_SIZE(first));
+	check_log(vm, first, ARRAY_SIZE(first), "last");
+	CHECK_EQ(((uint64_t *)mem)[1], 4);
+}
+
+static void *anon(size_t size, int advice)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	REQUIRE(mem != MAP_FAILED, "mmap: %s", strerror(errno));
+	madvise(mem, size, advice);
+	return mem;
+}
+
+TEST(small_pages)
+{
+	exactness(anon(PAGES * PAGE_SIZE, MADV_NOHUGEPAGE));
+}
+
+/* Memory in huge pages is logged by small ones all the same. */
+TEST(huge_pages)
+{
+	uintptr_t area = (uintptr_t)anon(PAGES * PAGE_SIZE + (2 << 20),
+					 MADV_HUGEPAGE);
+	void *mem = (void *)((area + (2 << 20) - 1) & ~((2UL << 20) - 1));
+
+	memset(mem, 0, PAGES * PAGE_SIZE);
+	exactness(mem);
+}
+
+/* The bitmap is a whole number of 64-bit words, for an odd size as well. */
+TEST(odd_size)
+{
+	static uint64_t map[3] = { ~0ULL, ~0ULL, ~0ULL };
+	struct kvm_dirty_log log = { .slot = 1, .dirty_bitmap = map };
+	struct vm *vm = vm_new(0);
+	void *mem = anon(70 * PAGE_SIZE, MADV_NOHUGEPAGE);
+
+	REQUIRE_OK(vm_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_TEST,
+			   70 * PAGE_SIZE, mem));
+	REQUIRE_OK(sys_ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log));
+	CHECK_EQ(map[0], 0);
+	CHECK_EQ(map[1], 0);
+	CHECK_EQ(map[2], ~0ULL);
+}
+
+static void string_guest(uint64_t arg)
+{
+	uint64_t di = GPA_TEST + 0x1ffc, cx = 8;
+
+	(void)arg;
+	asm volatile("rep insb" : "+D"(di), "+c"(cx) : "d"(0x99) : "memory");
+}
+
+/* What the hypervisor writes for the guest counts as well. */
+TEST(string_input)
+{
+	static const uint32_t want[] = { 1, 2 };
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, string_guest);
+	void *mem = anon(PAGES * PAGE_SIZE, MADV_NOHUGEPAGE);
+	enum event event;
+
+	REQUIRE_OK(vm_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_TEST,
+			   PAGES * PAGE_SIZE, mem));
+	while ((event = vcpu_run(vcpu)) == EVENT_EXIT &&
+	       vcpu->run->exit_reason == KVM_EXIT_IO)
+		memset((char *)vcpu->run + vcpu->run->io.data_offset, 'x',
+		       vcpu->run->io.count);
+	CHECK(event == EVENT_DONE, "event %u", event);
+	check_log(vm, want, 2, "after REP INS");
+	CHECK(!memcmp((char *)mem + 0x1ffc, "xxxxxxxx", 8), "data differs");
+}
