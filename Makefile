@@ -62,7 +62,7 @@ install: module tool
 	$(Q)[ -n "$(DESTDIR)" ] || udevadm control --reload 2>/dev/null || true
 
 uninstall:
-	$(Q)rm -f $(DESTDIR)/lib/modules/$(notdir $(patsubst %/build,%,$(KDIR)))/extra/vitro.ko*
+	$(Q)rm -f $(DESTDIR)/lib/modules/$$(cat $(KDIR)/include/config/kernel.release)/extra/vitro.ko*
 	$(Q)$(MAKE) -C userspace-tool uninstall PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
 	$(Q)rm -f $(RULES)
 	$(Q)[ -n "$(DESTDIR)" ] || depmod
