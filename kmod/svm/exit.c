@@ -256,7 +256,8 @@ void svm_decode_exit(struct svm_vcpu *svm, struct vitro_exit *exit)
 		return;
 	}
 
-	svm_finish_injection(svm);
+	if (unlikely(svm->event_inj || control->exit_int_info & SVM_EXITINTINFO_VALID))
+		svm_finish_injection(svm);
 
 	if (control->exit_code == SVM_EXIT_NPF)
 		svm_decode_npf(svm, exit);

@@ -425,17 +425,21 @@ static void svm_after_exit(struct svm_vcpu *svm, struct svm_cpu *c)
 	struct vmcb *vmcb = svm->vmcb;
 	u8 v_tpr;
 
+	svm->entered = true;
+	/*
+	 * Refused: nothing has run, and whether the TLB has been flushed is not
+	 * known. What the VMCB holds now need not be the guest's (in QEMU's TCG
+	 * it is the host's).
+	 */
+	if (unlikely(vmcb->control.exit_code == (u32)SVM_EXIT_ERR))
+		return;
+
 	vcpu->gpr[VITRO_RAX] = vmcb->save.rax;
 	vcpu->gpr[VITRO_RSP] = vmcb->save.rsp;
 	vcpu->rip = vmcb->save.rip;
 	vcpu->rflags = vmcb->save.rflags;
 	vcpu->cr2 = vmcb->save.cr2;
 	vcpu->regs_avail &= ~BIT(VITRO_CR3);
-	svm->entered = true;
-
-	if (unlikely(vmcb->control.exit_code == (u32)SVM_EXIT_ERR))
-		return;		/* refused: whether it has flushed is not known */
-
 	svm->flush = false;
 	c->flush_all = false;
 	if (svm_caps.vmcb_clean)
