@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From interrupt messages (IPIs, IOAPIC, MSI) to the local APICs that they
+ * address (SDM, Determining IPI Destination; Message Signalled Interrupts).
+ */
+#include <linux/msi.h>
+#include <linux/nospec.h>
+
+#include "internal.h"
+
+#define BROADCAST_8BIT		0xffU
+#define BROADCAST_32BIT		0xffffffffU
+
+static bool is_broadcast(const struct vitro_irq_msg *msg)
+{
+	return msg->dest == (msg->wide ? BROADCAST_32BIT : BROADCAST_8BIT);
+}
+
+static bool logical_match(const struct vitro_lapic *lapic, u32 dest)
+{
+	u32 ldr = vitro_lapic_ldr(lapic);
+
+	if (vitro_lapic_x2apic(lapic))
+		return ldr >> 16 == dest >> 16 && (ldr & dest & 0xffff);
+	if (dest > 0xff)
+		return false;
+	ldr = GET_APIC_LOGICAL_ID(ldr);
+	if (vitro_lapic_reg(lapic, APIC_DFR) == APIC_DFR_FLAT)
+		return ldr & dest;
+	return ldr >> 4 == dest >> 4 && (ldr & dest & 0xf);
+}
+
+/* The APIC of @vcpu if it is on and @msg is addressed to it. */
+static struct vitro_lapic *match(struct vitro_vcpu *vcpu, const struct vitro_irq_msg *msg)
+{
+	struct vitro_lapic *lapic = vcpu->lapic;
+
+	if (!lapic || !vitro_lapic_enabled(lapic))
+		return NULL;
+	if (is_broadcast(msg))
+		return lapic;
+	if (msg->logical)
+		return logical_match(lapic, msg->dest) ? lapic : NULL;
+	return vcpu->id == msg->dest ? lapic : NULL;
+}
+
+/* Finds a vCPU by its APIC ID, however wild the ID is. */
+static struct vitro_vcpu *vcpu_by_apic_id(struct vitro_vm *vm, u32 id)
+{
+	struct vitro_irqchip *chip = vitro_chip(vm);
+	int nr = smp_load_acquire(&vm->nr_vcpus);
+	struct vitro_vcpu *vcpu;
+	int i;
+
+	if (id >= VITRO_MAX_VCPUS)
+		return NULL;
+	if (chip) {
+		id = array_index_nospec(id, VITRO_MAX_VCPUS);
+		i = READ_ONCE(chip->id_hint[id]);
+		if (i < nr) {
+			vcpu = vm->vcpus[array_index_nospec(i, VITRO_MAX_VCPUS)];
+			if (vcpu->id == id)
+				return vcpu;
+		}
+	}
+	for (i = 0; i < nr; i++) {
+		vcpu = vm->vcpus[i];
+		if (vcpu->id != id)
+			continue;
+		if (chip)
+			WRITE_ONCE(chip->id_hint[id], i);
+		return vcpu;
+	}
+	return NULL;
+}
+
+/* One of those addressed: the lowest task priority, in turns among equals. */
+static struct vitro_lapic *lowest_priority(struct vitro_vm *vm, const struct vitro_irq_msg *msg)
+{
+	int nr = smp_load_acquire(&vm->nr_vcpus);
+	struct vitro_irqchip *chip = vitro_chip(vm);
+	struct vitro_lapic *best = NULL, *lapic;
+	u8 best_priority = 0xff, priority;
+	int i, start;
+
+	if (!nr)
+		return NULL;
+	start = chip ? READ_ONCE(chip->next_lowest) % nr : 0;
+	for (i = 0; i < nr; i++) {
+		lapic = match(vm->vcpus[(start + i) % nr], msg);
+		if (!lapic || !vitro_lapic_sw_enabled(lapic))
+			continue;
+		priority = vitro_lapic_reg(lapic, APIC_TASKPRI) >> 4;
+		if (priority >= best_priority)
+			continue;
+		best = lapic;
+		best_priority = priority;
+	}
+	if (best && chip)
+		WRITE_ONCE(chip->next_lowest, best->vcpu->index + 1);
+	return best;
+}
+
+static int accept(struct vitro_lapic *lapic, const struct vitro_irq_msg *msg)
+{
+	return vitro_lapic_accept(lapic, msg->mode, msg->vector, msg->level);
+}
+
+/* Adds one APIC's answer to those of others: -1 none, 0 merged, >0 accepted. */
+static int add_result(int sum, int result)
+{
+	if (result < 0)
+		return sum;
+	return max(sum, 0) + result;
+}
+
+/**
+ * vitro_deliver() - deliver an interrupt message
+ * @vm:		where
+ * @msg:	what, and to whom
+ *
+ * Any context. Return: number of APICs that have accepted it, 0 if it was
+ * merged with a request that waits, -1 if nobody took it.
+ */
+int vitro_deliver(struct vitro_vm *vm, const struct vitro_irq_msg *msg)
+{
+	struct vitro_lapic *lapic;
+	struct vitro_vcpu *vcpu;
+	int i, sum = -1;
+
+	if (msg->mode == APIC_DM_LOWEST) {
+		lapic = lowest_priority(vm, msg);
+		return lapic ? accept(lapic, msg) : -1;
+	}
+	if (!msg->logical && !is_broadcast(msg)) {
+		vcpu = vcpu_by_apic_id(vm, msg->dest);
+		lapic = vcpu ? match(vcpu, msg) : NULL;
+		return lapic ? accept(lapic, msg) : -1;
+	}
+	vitro_for_each_vcpu(i, vcpu, vm) {
+		lapic = match(vcpu, msg);
+		if (lapic)
+			sum = add_result(sum, accept(lapic, msg));
+	}
+	return sum;
+}
+
+static void deliver_shorthand(struct vitro_lapic *from, const struct vitro_irq_msg *msg,
+			      bool self)
+{
+	struct vitro_vm *vm = from->vcpu->vm;
+	struct vitro_vcpu *vcpu;
+	int i;
+
+	vitro_for_each_vcpu(i, vcpu, vm) {
+		struct vitro_lapic *lapic = vcpu->lapic;
+
+		if (lapic && vitro_lapic_enabled(lapic) && (self || lapic != from))
+			accept(lapic, msg);
+	}
+}
+
+/**
+ * vitro_send_ipi() - the guest has written the interrupt command register
+ * @lapic:	APIC of the calling vCPU thread
+ * @icr:	low half of the ICR
+ * @dest:	destination, 32 bits in x2APIC mode, else 8
+ */
+void vitro_send_ipi(struct vitro_lapic *lapic, u32 icr, u32 dest)
+{
+	struct vitro_irq_msg msg = {
+		.dest = dest,
+		.mode = icr & APIC_DM_FIXED_MASK,
+		.vector = icr & APIC_VECTOR_MASK,
+		.logical = icr & APIC_DEST_LOGICAL,
+		.wide = vitro_lapic_x2apic(lapic),
+	};
+
+	/* The level de-assert message exists on the oldest processors only. */
+	if (msg.mode == APIC_DM_INIT && (icr & APIC_INT_LEVELTRIG) && !(icr & APIC_INT_ASSERT))
+		return;
+	if ((msg.mode == APIC_DM_FIXED || msg.mode == APIC_DM_LOWEST) && msg.vector < 16) {
+		vitro_lapic_error(lapic, APIC_ESR_SENDILL);
+		return;
+	}
+
+	switch (icr & APIC_DEST_ALLBUT) {
+	case APIC_DEST_SELF:
+		/* SDM, Valid Combinations for the APIC's ICR: fixed only */
+		if (msg.mode == APIC_DM_FIXED)
+			accept(lapic, &msg);
+		break;
+	case APIC_DEST_ALLINC:
+		deliver_shorthand(lapic, &msg, true);
+		break;
+	case APIC_DEST_ALLBUT:
+		deliver_shorthand(lapic, &msg, false);
+		break;
+	default:
+		vitro_deliver(lapic->vcpu->vm, &msg);
+	}
+}
+
+/**
+ * vitro_deliver_msi() - deliver a message-signalled interrupt
+ * @vm:		where
+ * @address:	address that the device writes to
+ * @data:	what it writes
+ *
+ * Any context. Return: as vitro_deliver(); -1 also if the address is not one
+ * of interrupts.
+ */
+int vitro_deliver_msi(struct vitro_vm *vm, u64 address, u32 data)
+{
+	struct msi_msg msi = {
+		.address_lo = lower_32_bits(address),
+		.address_hi = upper_32_bits(address),
+		.data = data,
+	};
+	struct vitro_irq_msg msg = {
+		.dest = msi.arch_addr_lo.destid_0_7,
+		.mode = (u32)msi.arch_data.delivery_mode << 8,
+		.vector = msi.arch_data.vector,
+		.logical = msi.arch_addr_lo.dest_mode_logical,
+		.level = msi.arch_data.is_level,
+	};
+
+	if (msi.arch_addr_lo.base_address != X86_MSI_BASE_ADDRESS_LOW)
+		return -1;
+	/* SDM, Message Address Register Format: the hint picks one of a group. */
+	if (msg.mode == APIC_DM_FIXED && msi.arch_addr_lo.redirect_hint && msg.logical)
+		msg.mode = APIC_DM_LOWEST;
+	return vitro_deliver(vm, &msg);
+}
+
+/**
+ * vitro_send_msi() - KVM_SIGNAL_MSI
+ * @vm:		where
+ * @msi:	the message; copied from user space
+ *
+ * Return: >0 delivered, 0 the guest blocks it; -EINVAL: flags or no interrupt
+ * controllers.
+ */
+int vitro_send_msi(struct vitro_vm *vm, const struct kvm_msi *msi)
+{
+	int ret;
+
+	if (!vitro_chip(vm) || msi->flags)
+		return -EINVAL;
+	ret = vitro_deliver_msi(vm, (u64)msi->address_hi << 32 | msi->address_lo, msi->data);
+	return ret < 0 ? 0 : max(ret, 1);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The interrupt controllers of a VM: local APICs, IOAPIC, two PICs, PIT, GSI
+ * routing, MSI and irqfd, as the rest of the module sees them.
+ *
+ * "any context": callable with IRQs off, from hard interrupts' wait-queue
+ * callbacks and timers; takes only IRQ-safe spinlocks.
+ */
+#ifndef VITRO_IRQCHIP_H
+#define VITRO_IRQCHIP_H
+
+#include <linux/kvm.h>
+#include <linux/types.h>
+
+struct vitro_vm;
+struct vitro_vcpu;
+
+/*
+ * VM level, process context, vm->lock held unless said otherwise; 0 or -errno.
+ * create: PICs, IOAPIC, default routes (0..15 PIC and IOAPIC, 16..23 IOAPIC); sets vm->irqchip
+ * and vm->irqchip_in_kernel last. -EEXIST if there, -EINVAL if vCPUs exist.
+ */
+int vitro_irqchip_create(struct vitro_vm *vm);
+void vitro_irqchip_destroy(struct vitro_vm *vm);	/* VM dies: also PIT, irqfds, routes */
+int vitro_irqchip_get(struct vitro_vm *vm, struct kvm_irqchip *chip);
+int vitro_irqchip_set(struct vitro_vm *vm, const struct kvm_irqchip *chip);
+int vitro_pit_create(struct vitro_vm *vm, const struct kvm_pit_config *config);
+int vitro_pit_get(struct vitro_vm *vm, struct kvm_pit_state2 *state);
+int vitro_pit_set(struct vitro_vm *vm, const struct kvm_pit_state2 *state);
+int vitro_pit_reinject(struct vitro_vm *vm, const struct kvm_reinject_control *control);
+
+/* Any context. KVM_IRQ_LINE(_STATUS): returns >0 delivered, 0 coalesced, <0 ignored (status) */
+int vitro_set_irq(struct vitro_vm *vm, u32 gsi, int level);
+int vitro_send_msi(struct vitro_vm *vm, const struct kvm_msi *msi);	/* KVM_SIGNAL_MSI; process context */
+
+/* Process context; take vm->irq_lock themselves. @entries: copied from user, validated here. */
+int vitro_set_gsi_routing(struct vitro_vm *vm, const struct kvm_irq_routing_entry *entries,
+			  u32 nr, u32 flags);
+int vitro_irqfd(struct vitro_vm *vm, const struct kvm_irqfd *args);
+void vitro_irqfd_release(struct vitro_vm *vm);	/* VM fd closes: shut all irqfds down */
+
+/*
+ * vCPU level. lapic_create: at vCPU creation when vm->irqchip_in_kernel; sets vcpu->lapic.
+ * lapic_reset: @init: INIT keeps the APIC's enable state and id.
+ */
+int vitro_lapic_create(struct vitro_vcpu *vcpu);
+void vitro_lapic_destroy(struct vitro_vcpu *vcpu);
+void vitro_lapic_reset(struct vitro_vcpu *vcpu, bool init);
+
+/*
+ * The vCPU's own thread, IRQs on or off.
+ * next_vector: highest vector that the PIC (as ExtINT, if LVT0 or the BSP permits) or the
+ * local APIC would deliver now, or -1; ack_vector: the same, and accepts it (IRR to ISR, PIC INTA).
+ * irr_class: priority class (vector >> 4) of the highest IRR vector, or -1, for the TPR threshold.
+ */
+int vitro_next_vector(struct vitro_vcpu *vcpu);
+int vitro_ack_vector(struct vitro_vcpu *vcpu);
+int vitro_lapic_irr_class(struct vitro_vcpu *vcpu);
+bool vitro_has_interrupt(struct vitro_vcpu *vcpu);	/* cheap; any context; for wake-up decisions */
+
+/* Timer: runs due expirations (VITRO_REQ_TIMER, or before blocking); any state of the vCPU's thread */
+void vitro_lapic_timer_check(struct vitro_vcpu *vcpu);
+/* The vCPU's thread is about to be scheduled on another host CPU or out: nothing to do, or move hrtimer */
+void vitro_lapic_timer_migrate(struct vitro_vcpu *vcpu);
+/* vcpu->tsc_offset changed: re-arm a TSC-deadline timer */
+void vitro_lapic_tsc_changed(struct vitro_vcpu *vcpu);
+
+u8 vitro_lapic_get_tpr(struct vitro_vcpu *vcpu);
+void vitro_lapic_set_tpr(struct vitro_vcpu *vcpu, u8 tpr);	/* MOV CR8 or user space */
+
+/* APIC registers by MMIO (offset in the page; xAPIC mode) and by MSR (0x800..0x8ff, x2APIC mode).
+ * The vCPU's own thread, hot or not. 0, or 1: #GP (MSR) / not handled. */
+int vitro_lapic_mmio_read(struct vitro_vcpu *vcpu, u32 offset, int len, void *data);
+int vitro_lapic_mmio_write(struct vitro_vcpu *vcpu, u32 offset, int len, const void *data);
+int vitro_lapic_msr_read(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
+int vitro_lapic_msr_write(struct vitro_vcpu *vcpu, u32 msr, u64 value);
+/* gpa lies in the enabled xAPIC page? (for the MMIO path) */
+bool vitro_lapic_owns(struct vitro_vcpu *vcpu, u64 gpa);
+/* MSR_IA32_APICBASE: 0, or 1: #GP. @host: from user space, any consistent transition is allowed.
+ * Stores to vcpu->msrs.apic_base. Works without in-kernel APIC too (stores only). */
+int vitro_apic_base_write(struct vitro_vcpu *vcpu, u64 value, bool host);
+/* MSR_IA32_TSC_DEADLINE */
+u64 vitro_lapic_get_deadline(struct vitro_vcpu *vcpu);
+void vitro_lapic_set_deadline(struct vitro_vcpu *vcpu, u64 value);
+
+/* KVM_GET_LAPIC / KVM_SET_LAPIC; vCPU's mutex held. 0 or -EINVAL. */
+int vitro_lapic_get_state(struct vitro_vcpu *vcpu, struct kvm_lapic_state *state);
+int vitro_lapic_set_state(struct vitro_vcpu *vcpu, const struct kvm_lapic_state *state);
+
+#endif /* VITRO_IRQCHIP_H */

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Local APIC timer: one-shot, periodic and TSC-deadline (SDM, APIC Timer).
+ */
+#include <linux/hrtimer.h>
+#include <linux/math64.h>
+#include <asm/tsc.h>
+
+#include "../compat.h"
+#include "internal.h"
+
+/* The APIC's bus clock is 1 GHz: one count lasts a nanosecond, before division. */
+#define LVTT_MODE_MASK		(3 << 17)
+
+/*
+ * A TSC deadline is turned into at most this many ns; whoever wakes early arms
+ * again. It bounds the arithmetic, whatever the guest writes and however slow
+ * the TSC is.
+ */
+#define MAX_DEADLINE_SECONDS	(24 * 3600)
+
+#define TIMER_MODE		HRTIMER_MODE_ABS_PINNED_HARD
+
+static u32 timer_mode(const struct vitro_lapic *lapic)
+{
+	return vitro_lapic_reg(lapic, APIC_LVTT) & LVTT_MODE_MASK;
+}
+
+static bool deadline_mode(const struct vitro_lapic *lapic)
+{
+	return timer_mode(lapic) == APIC_LVT_TIMER_TSCDEADLINE;
+}
+
+static unsigned int divide_shift(u32 tdcr)
+{
+	/* Bits 3, 1 and 0; 0b111 divides by 1, 0b000 by 2 ... 0b110 by 128. */
+	u32 value = (tdcr & 3) | ((tdcr & 8) >> 1);
+
+	return (value + 1) & 7;
+}
+
+static u64 counts_to_ns(const struct vitro_lapic *lapic, u32 count)
+{
+	return (u64)count << divide_shift(vitro_lapic_reg(lapic, APIC_TDCR));
+}
+
+/* ns from one tick to the next; nonzero if the initial count is. */
+static u64 timer_period(const struct vitro_lapic *lapic)
+{
+	u64 period = counts_to_ns(lapic, vitro_lapic_reg(lapic, APIC_TMICT));
+
+	if (timer_mode(lapic) == APIC_LVT_TIMER_PERIODIC)
+		period = max_t(u64, period, VITRO_MIN_TIMER_PERIOD);
+	return period;
+}
+
+static enum hrtimer_restart timer_fired(struct hrtimer *hrtimer)
+{
+	struct vitro_lapic *lapic = container_of(hrtimer, struct vitro_lapic, timer.hrtimer);
+
+	WRITE_ONCE(lapic->timer.expired, true);
+	vitro_request(lapic->vcpu, VITRO_REQ_TIMER);
+	vitro_vcpu_kick(lapic->vcpu);
+	return HRTIMER_NORESTART;
+}
+
+void vitro_lapic_timer_init(struct vitro_lapic *lapic)
+{
+	vitro_hrtimer_setup(&lapic->timer.hrtimer, timer_fired, CLOCK_MONOTONIC, TIMER_MODE);
+}
+
+/**
+ * vitro_lapic_timer_stop() - disarm
+ * @lapic:	APIC of the calling vCPU thread
+ *
+ * A callback that runs at this moment on another CPU is not waited for: what
+ * it reports will find the timer disarmed.
+ */
+void vitro_lapic_timer_stop(struct vitro_lapic *lapic)
+{
+	lapic->timer.armed = false;
+	lapic->timer.deadline = 0;
+	hrtimer_try_to_cancel(&lapic->timer.hrtimer);
+}
+
+/* TSC ticks until the deadline, or 0 if it has been reached. */
+static u64 deadline_distance(const struct vitro_lapic *lapic)
+{
+	u64 now = rdtsc() + lapic->vcpu->tsc_offset;
+
+	return lapic->timer.deadline > now ? lapic->timer.deadline - now : 0;
+}
+
+static void arm_deadline(struct vitro_lapic *lapic, u64 distance)
+{
+	/* Read each time: the kernel refines it some time after boot. */
+	u32 khz = max(READ_ONCE(tsc_khz), 1U);
+	u64 limit = (u64)khz * MSEC_PER_SEC * MAX_DEADLINE_SECONDS;
+	u64 ns = mul_u64_u32_div(min(distance, limit), NSEC_PER_MSEC, khz) + 1;
+
+	lapic->timer.armed = true;
+	hrtimer_start(&lapic->timer.hrtimer, ktime_add_ns(ktime_get(), ns), TIMER_MODE);
+}
+
+static void start_deadline(struct vitro_lapic *lapic)
+{
+	u64 distance = deadline_distance(lapic);
+
+	if (distance) {
+		arm_deadline(lapic, distance);
+		return;
+	}
+	vitro_lapic_timer_stop(lapic);
+	vitro_lapic_local(lapic, APIC_LVTT);
+}
+
+static void start_at(struct vitro_lapic *lapic, ktime_t target)
+{
+	lapic->timer.armed = true;
+	lapic->timer.target = target;
+	hrtimer_start(&lapic->timer.hrtimer, target, TIMER_MODE);
+}
+
+/**
+ * vitro_lapic_timer_start() - the guest has written the initial count
+ * @lapic:	APIC of the calling vCPU thread
+ */
+void vitro_lapic_timer_start(struct vitro_lapic *lapic)
+{
+	if (deadline_mode(lapic))
+		return;
+	if (!vitro_lapic_reg(lapic, APIC_TMICT)) {
+		vitro_lapic_timer_stop(lapic);
+		return;
+	}
+	start_at(lapic, ktime_add_ns(ktime_get(), timer_period(lapic)));
+}
+
+/**
+ * vitro_lapic_timer_restore() - start the timer of a restored APIC
+ * @lapic:	APIC of the calling vCPU thread, registers in place
+ * @count:	current count to continue with
+ *
+ * User space that does not keep the current count restores 0. A one-shot
+ * timer then fires at once: guests cope with a tick too many, not with one
+ * that is lost.
+ */
+void vitro_lapic_timer_restore(struct vitro_lapic *lapic, u32 count)
+{
+	u64 ns;
+
+	vitro_lapic_timer_stop(lapic);
+	if (deadline_mode(lapic) || !vitro_lapic_reg(lapic, APIC_TMICT))
+		return;
+	ns = min(counts_to_ns(lapic, count), timer_period(lapic));
+	if (!count && timer_mode(lapic) == APIC_LVT_TIMER_PERIODIC)
+		ns = timer_period(lapic);
+	start_at(lapic, ktime_add_ns(ktime_get(), ns));
+}
+
+/**
+ * vitro_lapic_timer_count() - the current count register
+ * @lapic:	APIC of the calling vCPU thread
+ *
+ * Return: counts until the next expiry; 0 if the timer does not run.
+ */
+u32 vitro_lapic_timer_count(const struct vitro_lapic *lapic)
+{
+	unsigned int shift = divide_shift(vitro_lapic_reg(lapic, APIC_TDCR));
+	u32 initial = vitro_lapic_reg(lapic, APIC_TMICT);
+	s64 left;
+
+	if (!lapic->timer.armed || deadline_mode(lapic))
+		return 0;
+
+	left = ktime_to_ns(ktime_sub(lapic->timer.target, ktime_get()));
+	if (left <= 0) {
+		u64 late = -left, period = timer_period(lapic);
+
+		if (timer_mode(lapic) != APIC_LVT_TIMER_PERIODIC)
+			return 0;
+		left = period - late % period;
+	}
+	/* A period below the minimum is stretched, the count is not. */
+	return min_t(u64, (u64)left >> shift, initial);
+}
+
+/**
+ * vitro_lapic_timer_set_divide() - write the divide configuration register
+ * @lapic:	APIC of the calling vCPU thread
+ * @tdcr:	value
+ *
+ * A running timer continues with the count that it has reached.
+ */
+void vitro_lapic_timer_set_divide(struct vitro_lapic *lapic, u32 tdcr)
+{
+	u32 count = vitro_lapic_timer_count(lapic);
+
+	vitro_lapic_set_reg(lapic, APIC_TDCR, tdcr & VITRO_LAPIC_TDCR_BITS);
+	if (lapic->timer.armed && !deadline_mode(lapic))
+		start_at(lapic, ktime_add_ns(ktime_get(), counts_to_ns(lapic, count)));
+}
+
+/**
+ * vitro_lapic_timer_set_lvt() - write the timer's local vector table entry
+ * @lapic:	APIC of the calling vCPU thread
+ * @value:	with reserved bits cleared
+ *
+ * Changing to or from TSC-deadline mode disarms the timer (SDM, TSC-Deadline
+ * Mode).
+ */
+void vitro_lapic_timer_set_lvt(struct vitro_lapic *lapic, u32 value)
+{
+	bool was_deadline = deadline_mode(lapic);
+
+	vitro_lapic_set_reg(lapic, APIC_LVTT, value);
+	if (was_deadline != deadline_mode(lapic)) {
+		vitro_lapic_timer_stop(lapic);
+		vitro_lapic_set_reg(lapic, APIC_TMICT, 0);
+	}
+}
+
+static void check_counter(struct vitro_lapic *lapic)
+{
+	struct vitro_lapic_timer *timer = &lapic->timer;
+	ktime_t now = ktime_get();
+	u64 period, late;
+
+	if (ktime_before(now, timer->target)) {
+		/* A stale report; the hrtimer may or may not be queued. */
+		start_at(lapic, timer->target);
+		return;
+	}
+	if (timer_mode(lapic) != APIC_LVT_TIMER_PERIODIC) {
+		timer->armed = false;
+	} else {
+		/*
+		 * Ticks that were missed while the vCPU did not run merge
+		 * into one, as they do in the IRR of hardware.
+		 */
+		period = timer_period(lapic);
+		late = ktime_to_ns(ktime_sub(now, timer->target));
+		start_at(lapic, ktime_add_ns(timer->target, (late / period + 1) * period));
+	}
+	vitro_lapic_local(lapic, APIC_LVTT);
+}
+
+/**
+ * vitro_lapic_timer_check() - deliver the timer's interrupt if it is due
+ * @vcpu:	the caller's vCPU
+ *
+ * Context: IRQs on or off.
+ */
+void vitro_lapic_timer_check(struct vitro_vcpu *vcpu)
+{
+	struct vitro_lapic *lapic = vcpu->lapic;
+
+	if (!lapic || !READ_ONCE(lapic->timer.expired))
+		return;
+	WRITE_ONCE(lapic->timer.expired, false);
+	/* A callback from here on reports anew; one before is dealt with now. */
+	smp_mb();
+
+	if (!lapic->timer.armed)
+		return;
+	if (deadline_mode(lapic))
+		start_deadline(lapic);
+	else
+		check_counter(lapic);
+}
+
+/**
+ * vitro_lapic_timer_migrate() - take the timer along to this CPU
+ * @vcpu:	the caller's vCPU
+ *
+ * A timer that stays behind works as well, but interrupts two CPUs.
+ */
+void vitro_lapic_timer_migrate(struct vitro_vcpu *vcpu)
+{
+	struct hrtimer *hrtimer;
+
+	if (!vcpu->lapic)
+		return;
+	hrtimer = &vcpu->lapic->timer.hrtimer;
+	if (hrtimer_try_to_cancel(hrtimer) > 0)
+		hrtimer_start_expires(hrtimer, TIMER_MODE);
+}
+
+/**
+ * vitro_lapic_tsc_changed() - vcpu->tsc_offset has changed
+ * @vcpu:	the caller's vCPU
+ */
+void vitro_lapic_tsc_changed(struct vitro_vcpu *vcpu)
+{
+	struct vitro_lapic *lapic = vcpu->lapic;
+
+	if (lapic && lapic->timer.armed && deadline_mode(lapic))
+		start_deadline(lapic);
+}
+
+/**
+ * vitro_lapic_get_deadline() - read IA32_TSC_DEADLINE
+ * @vcpu:	the caller's vCPU
+ *
+ * Return: guest TSC value, or 0 if the timer is not armed.
+ */
+u64 vitro_lapic_get_deadline(struct vitro_vcpu *vcpu)
+{
+	struct vitro_lapic *lapic = vcpu->lapic;
+
+	return lapic && deadline_mode(lapic) ? lapic->timer.deadline : 0;
+}
+
+/**
+ * vitro_lapic_set_deadline() - write IA32_TSC_DEADLINE
+ * @vcpu:	the caller's vCPU
+ * @value:	guest TSC value; 0 disarms; one that has passed fires at once
+ *
+ * Ignored unless the timer is in TSC-deadline mode.
+ */
+void vitro_lapic_set_deadline(struct vitro_vcpu *vcpu, u64 value)
+{
+	struct vitro_lapic *lapic = vcpu->lapic;
+
+	if (!lapic || !deadline_mode(lapic))
+		return;
+	if (!value) {
+		vitro_lapic_timer_stop(lapic);
+		return;
+	}
+	lapic->timer.deadline = value;
+	start_deadline(lapic);
+}
