@@ -6,6 +6,7 @@
 #include "compare.h"
 #include "ktap.h"
 #include "native.h"
+#include "unit.h"
 
 int main(int argc, char **argv)
 {
@@ -14,6 +15,10 @@ int main(int argc, char **argv)
 
 	ktap_begin();
 	ktap_note("seed %llu", (unsigned long long)seed);
+	unit_addressing();
+	unit_protocol();
+	unit_ports();
+	unit_length();
 	r = native_init();
 	if (r) {
 		printf("Bail out! cannot prepare the sandbox: %s\n", strerror(-r));
