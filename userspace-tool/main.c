@@ -18,6 +18,8 @@ static const struct command {
 	char *title;			/* argv[0] of the command */
 } commands[] = {
 	{ "run", cmd_run, "vitro run" },
+	{ "stat", cmd_stat, "vitro stat" },
+	{ "check", cmd_check, "vitro check" },
 };
 
 static const struct argp_option options[] = { { 0 } };

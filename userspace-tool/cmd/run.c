@@ -3,17 +3,20 @@
 #include "cmd/cmd.h"
 #include "cmd/run-loop.h"
 #include "cmd/run-options.h"
+#include "core/stats.h"
 #include "core/terminal.h"
 #include "core/util.h"
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "devices/board.h"
 #include "loader/layout.h"
+#include "vitro.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static int load(struct vm *vm, const struct run_options *o, struct boot_entry *entry)
@@ -29,6 +32,13 @@ static int load(struct vm *vm, const struct run_options *o, struct boot_entry *e
 	return load_guest(&req, &vm->mem, entry);
 }
 
+/* Times cost something, so they are taken only for those who look at them. */
+static void start_timing(struct vm *vm)
+{
+	if (ioctl(vm->vm_fd, VITRO_SET_TIMING, 1) < 0 && errno != ENOTTY)
+		note("exits are counted but not timed: VITRO_SET_TIMING: %s", strerror(errno));
+}
+
 /* Runs the guest to its end. */
 static int run_vm(struct vm *vm, struct board *board, const struct run_options *o)
 {
@@ -42,6 +52,8 @@ static int run_vm(struct vm *vm, struct board *board, const struct run_options *
 		ret = board_init(board, vm, o);
 	if (ret)
 		return ret;
+	if (o->stats)
+		start_timing(vm);
 	run_loop_block_signals();
 	terminal_raw();
 	ret = vcpus_start(vm, &entry);
@@ -52,6 +64,27 @@ static int run_vm(struct vm *vm, struct board *board, const struct run_options *
 	vcpus_join(vm);
 	terminal_restore();
 	return ret;
+}
+
+static void print_stats(struct vm *vm)
+{
+	struct stats_table *table = calloc(1, sizeof(*table));
+	int ret = table ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; i < vm->nr_vcpus && !ret; i++) {
+		int fd = vm->vcpus[i].stats_fd;
+
+		ret = fd < 0 ? -ENOTTY : stats_add(table, fd);
+	}
+	if (ret == -ENOTTY) {
+		note("%s has no binary statistics: there is no table of exits", vm->dev_path);
+	} else if (ret) {
+		note("cannot read the statistics: %s", strerror(-ret));
+	} else {
+		stats_sort(table);
+		stats_print(stderr, table, NULL, 0);
+	}
+	free(table);
 }
 
 static void say_end(enum vm_end end, const struct run_options *o)
@@ -130,6 +163,8 @@ int cmd_run(int argc, char **argv)
 	}
 	end = ret ? VM_HOST_ERROR : (enum vm_end)atomic_load(&vm->end);
 	say_end(end, &opts);
+	if (opts.stats && !ret)
+		print_stats(vm);
 	vcpus_destroy(vm);
 	if (!ret || vm->vm_fd >= 0)
 		vm_destroy(vm);
