@@ -11,4 +11,11 @@
  */
 void compare_mode(enum emul_mode mode, u64 seed);
 
+/**
+ * compare_lengths() - compare decoder and processor on instructions that are not emulated
+ * @mode: As in compare_mode().
+ * @seed: As in compare_mode().
+ */
+void compare_lengths(enum emul_mode mode, u64 seed);
+
 #endif

@@ -27,5 +27,8 @@ int main(int argc, char **argv)
 	compare_mode(EMUL_LONG64, seed);
 	compare_mode(EMUL_PROT32, seed);
 	compare_mode(EMUL_PROT16, seed);
+	compare_lengths(EMUL_LONG64, seed);
+	compare_lengths(EMUL_PROT32, seed);
+	compare_lengths(EMUL_PROT16, seed);
 	return ktap_end();
 }

@@ -37,6 +37,7 @@ static struct {
 	u64 start;
 	u16 cs, ss;
 	greg_t gregs[NGREG];
+	u8 legacy[XSTATE_BV_OFFSET];
 	u8 vec[NR_VECTORS][32];
 } run;
 
@@ -96,6 +97,7 @@ static void begin(ucontext_t *uc)
 	unsigned int i;
 
 	memcpy(run.gregs, g, sizeof(run.gregs));
+	memcpy(run.legacy, uc->uc_mcontext.fpregs, sizeof(run.legacy));
 	store_vectors(uc, run.vec);
 	for (i = 0; i < EMUL_NR_GPR; i++)
 		g[greg_of[i]] = m->gpr[i];
@@ -124,6 +126,8 @@ static void end(ucontext_t *uc)
 	store_vectors(uc, m->vec);
 
 	memcpy(g, run.gregs, sizeof(run.gregs));
+	/* An instruction under test may have changed x87 state and MXCSR. */
+	memcpy(uc->uc_mcontext.fpregs, run.legacy, sizeof(run.legacy));
 	load_vectors(uc, run.vec);
 	run.phase = IDLE;
 }
@@ -222,7 +226,7 @@ static int make_segments(bool wide, struct emul_seg seg[EMUL_NR_SEG])
 		unsigned int reg, entry, contents, limit, read_only;
 		u64 base;
 	} wanted[] = {
-		{ EMUL_CS, LDT_CODE, 2, AREA_SIZE - 1, 0, CODE_BASE },
+		{ EMUL_CS, LDT_CODE, 2, 2 * AREA_SIZE - 1, 0, CODE_BASE },
 		{ EMUL_DS, LDT_DATA, 0, AREA_SIZE - 1, 0, DATA_BASE },
 		{ EMUL_SS, LDT_STACK, 0, AREA_SIZE - 1, 0, DATA_BASE },
 		{ EMUL_ES, LDT_EXPAND_DOWN, 1, 0xfff, 0, DATA_BASE },

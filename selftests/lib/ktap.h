@@ -27,15 +27,15 @@ struct test_case {
 
 /* The same with another time limit, in seconds of the machine it runs on. */
 #define TEST_LIMIT(id, seconds)						\
-	static void id(void);						\
+	static void case_##id(void);					\
 	static const struct test_case test_case_##id = {		\
-		.name = #id, .fn = id, .line = __LINE__,		\
+		.name = #id, .fn = case_##id, .line = __LINE__,		\
 		.limit_s = (seconds),					\
 	};								\
 	static const struct test_case *const test_entry_##id		\
 		__attribute__((used, section("test_cases"))) =		\
 		&test_case_##id;					\
-	static void id(void)
+	static void case_##id(void)
 
 /**
  * test_device() - path of the device under test

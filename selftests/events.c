@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Events that user space injects: interrupts, NMIs and exceptions. */
+#include <string.h>
+
+#include "vm.h"
+
+#define NMI	2
+#define UD	6
+#define GP	13
+#define PF	14
+
+static uint64_t seen_error, seen_cr2, seen_rip;
+
+static void note(struct guest_regs *regs)
+{
+	seen_error = regs->error;
+	seen_rip = regs->rip;
+	seen_cr2 = read_cr2();
+}
+
+static void irq_guest(uint64_t arg)
+{
+	(void)arg;
+	guest_handlers[0x40] = note;
+	guest_handlers[0x41] = note;
+	guest_sync(1, 0);
+	G_CHECK_EQ(guest_cpu()->taken[0x40], 0);
+	sti();
+	asm volatile("nop; nop");
+	G_CHECK_EQ(guest_cpu()->taken[0x40], 1);
+	guest_sync(2, 0);
+	/* Interrupts are on: taken at once. */
+	G_CHECK_EQ(guest_cpu()->taken[0x41], 1);
+	cli();
+}
+
+static long give(struct vcpu *vcpu, uint32_t vector)
+{
+	struct kvm_interrupt irq = { .irq = vector };
+
+	return sys_ioctl(vcpu->fd, KVM_INTERRUPT, &irq);
+}
+
+TEST(interrupt)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, irq_guest);
+	struct kvm_run *run = vcpu->run;
+
+	EXPECT_SYNC(vcpu, 1);
+	CHECK_EQ(run->if_flag, 0);
+	CHECK_EQ(run->ready_for_interrupt_injection, 0);
+	/* Wait until the guest could take it. */
+	run->request_interrupt_window = 1;
+	EXPECT_EXIT(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
+	CHECK_EQ(run->if_flag, 1);
+	CHECK_EQ(run->ready_for_interrupt_injection, 1);
+	run->request_interrupt_window = 0;
+	REQUIRE_OK(give(vcpu, 0x40));
+	EXPECT_SYNC(vcpu, 2);
+	CHECK_EQ(run->if_flag, 1);
+	/* The OUT of the call is not completed: it is, before the interrupt. */
+	vcpu_complete(vcpu);
+	REQUIRE_OK(give(vcpu, 0x41));
+	EXPECT_DONE(vcpu);
+}
+
+TEST(interrupt_twice)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, irq_guest);
+
+	EXPECT_SYNC(vcpu, 1);
+	vcpu->run->request_interrupt_window = 1;
+	EXPECT_EXIT(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
+	REQUIRE_OK(give(vcpu, 0x40));
+	/* One at a time. Stock KVM overwrites the first. */
+	if (!kvm_is_stock())
+		CHECK_ERR(give(vcpu, 0x41), EEXIST);
+}
+
+static void window_guest(uint64_t arg)
+{
+	(void)arg;
+	sti();
+	for (;;)
+		cpu_relax();
+}
+
+/* A request while the guest has interrupts on comes back at once. */
+TEST(window_open_already)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, window_guest);
+
+	alarm_ms(50);
+	CHECK_ERR(vcpu_run_raw(vcpu), EINTR);
+	CHECK_EQ(vcpu->run->if_flag, 1);
+	vcpu->run->request_interrupt_window = 1;
+	alarm_ms(5000);
+	EXPECT_EXIT(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
+	/* And again, until an interrupt was given. */
+	EXPECT_EXIT(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
+}
+
+static void shadow_guest(uint64_t arg)
+{
+	uint64_t after;
+
+	(void)arg;
+	guest_handlers[0x40] = note;
+	asm volatile("leaq 1f(%%rip), %0; sti; nop; 1: cli" : "=r"(after)
+		     : : "memory");
+	/* No interrupt right after STI, but after the next instruction. */
+	if (seen_rip)
+		G_CHECK_EQ(seen_rip, after);
+	guest_sync(1, seen_rip != 0);
+}
+
+TEST(sti_shadow)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, shadow_guest);
+
+	vcpu->run->request_interrupt_window = 1;
+	EXPECT_EXIT(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
+	vcpu->run->request_interrupt_window = 0;
+	REQUIRE_OK(give(vcpu, 0x40));
+	EXPECT_SYNC(vcpu, 1);
+	CHECK_EQ(vcpu->call.b, 1);
+}
+
+static void hlt_guest(uint64_t arg)
+{
+	(void)arg;
+	guest_handlers[0x40] = note;
+	sti_hlt();
+	G_CHECK_EQ(guest_cpu()->taken[0x40], 1);
+	cli();
+}
+
+TEST(interrupt_after_hlt)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, hlt_guest);
+
+	EXPECT_EXIT(vcpu, KVM_EXIT_HLT);
+	CHECK_EQ(vcpu->run->ready_for_interrupt_injection, 1);
+	REQUIRE_OK(give(vcpu, 0x40));
+	EXPECT_DONE(vcpu);
+}
+
+static volatile int nmi_depth, nmi_deepest;
+
+static void nmi_handler(struct guest_regs *regs)
+{
+	(void)regs;
+	if (++nmi_depth > nmi_deepest)
+		nmi_deepest = nmi_depth;
+	if (guest_cpu()->taken[NMI] == 1)
+		guest_sync(10, 0);
+	nmi_depth--;
+}
+
+static void nmi_guest(uint64_t arg)
+{
+	(void)arg;
+	guest_handlers[NMI] = nmi_handler;
+	guest_sync(1, 0);
+	/* Interrupts are off: an NMI does not ask. */
+	G_CHECK_EQ(guest_cpu()->taken[NMI], 2);
+	G_CHECK_EQ(nmi_deepest, 1);
+	guest_sync(2, 0);
+	G_CHECK_EQ(guest_cpu()->taken[NMI], 3);
+}
+
+TEST(nmi)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, nmi_guest);
+	struct kvm_vcpu_events events;
+
+	EXPECT_SYNC(vcpu, 1);
+	REQUIRE_OK(sys_ioctl_val(vcpu->fd, KVM_NMI, 0));
+	EXPECT_SYNC(vcpu, 10);
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events));
+	CHECK_EQ(events.nmi.masked, 1);
+	/* One more while in the handler: waits for its IRET. */
+	REQUIRE_OK(sys_ioctl_val(vcpu->fd, KVM_NMI, 0));
+	EXPECT_SYNC(vcpu, 2);
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events));
+	CHECK_EQ(events.nmi.masked, 0);
+	CHECK_EQ(events.nmi.pending, 0);
+	REQUIRE_OK(sys_ioctl_val(vcpu->fd, KVM_NMI, 0));
+	EXPECT_DONE(vcpu);
+}
+
+static void exception_guest(uint64_t arg)
+{
+	uint64_t here;
+
+	(void)arg;
+	guest_handlers[GP] = note;
+	guest_handlers[UD] = note;
+	asm volatile("leaq (%%rip), %0" : "=r"(here));
+	guest_sync(1, 0);
+	G_CHECK_EQ(guest_cpu()->taken[GP], 1);
+	G_CHECK_EQ(seen_error, 0x1238);
+	G_CHECK(seen_rip > here - 0x2000 && seen_rip < here + 0x10000);
+	guest_sync(2, 0);
+	G_CHECK_EQ(guest_cpu()->taken[UD], 1);
+	G_CHECK_EQ(seen_error, 0);
+	guest_sync(3, 0);
+	G_CHECK_EQ(guest_cpu()->taken[0x50], 1);
+	guest_sync(4, 0);
+	G_CHECK_EQ(guest_cpu()->taken[NMI], 1);
+}
+
+static void inject(struct vcpu *vcpu, struct kvm_vcpu_events *events)
+{
+	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING;
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, events));
+}
+
+TEST(set_vcpu_events)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, exception_guest);
+	struct kvm_vcpu_events events;
+
+	EXPECT_SYNC(vcpu, 1);
+	vcpu_complete(vcpu);
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events));
+	CHECK_EQ(events.exception.injected, 0);
+	CHECK_EQ(events.interrupt.injected, 0);
+	events.exception.injected = 1;
+	events.exception.nr = GP;
+	events.exception.has_error_code = 1;
+	events.exception.error_code = 0x1238;
+	inject(vcpu, &events);
+	EXPECT_SYNC(vcpu, 2);
+
+	vcpu_complete(vcpu);
+	memset(&events, 0, sizeof(events));
+	events.exception.injected = 1;
+	events.exception.nr = UD;
+	inject(vcpu, &events);
+	EXPECT_SYNC(vcpu, 3);
+
+	/* An interrupt as if its delivery had been cut short. */
+	vcpu_complete(vcpu);
+	GUEST_VAR(vm, guest_handlers)[0x50] = note;
+	GUEST_VAR(vm, guest_handlers)[NMI] = note;
+	memset(&events, 0, sizeof(events));
+	events.interrupt.injected = 1;
+	events.interrupt.nr = 0x50;
+	inject(vcpu, &events);
+	EXPECT_SYNC(vcpu, 4);
+
+	vcpu_complete(vcpu);
+	memset(&events, 0, sizeof(events));
+	events.nmi.pending = 1;
+	inject(vcpu, &events);
+	EXPECT_DONE(vcpu);
+}
+
+/* The injected event shows until it is delivered, and travels with the state. */
+TEST(get_vcpu_events)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, irq_guest);
+	struct kvm_vcpu_events events;
+
+	REQUIRE_OK(give(vcpu, 0x77));
+	REQUIRE_OK(sys_ioctl_val(vcpu->fd, KVM_NMI, 0));
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events));
+	CHECK_EQ(events.interrupt.injected, 1);
+	CHECK_EQ(events.interrupt.nr, 0x77);
+	CHECK_EQ(events.interrupt.soft, 0);
+	CHECK_EQ(events.nmi.pending, 1);
+	CHECK_EQ(events.nmi.masked, 0);
+	events.interrupt.injected = 0;
+	events.nmi.pending = 0;
+	events.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING;
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events));
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events));
+	CHECK_EQ(events.interrupt.injected, 0);
+	CHECK_EQ(events.nmi.pending, 0);
+	EXPECT_SYNC(vcpu, 1);
+}
+
+static void mmio_guest(uint64_t arg)
+{
+	uint32_t value;
+
+	(void)arg;
+	guest_handlers[0x40] = note;
+	sti();
+	value = mmio_read32(GPA_MMIO);
+	asm volatile("nop");
+	G_CHECK_EQ(guest_cpu()->taken[0x40], 1);
+	G_CHECK_EQ(value, 0x12345678);
+	cli();
+}
+
+/* An interrupt given while an access waits for its data is taken after it. */
+TEST(interrupt_during_mmio)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, mmio_guest);
+
+	EXPECT_EXIT(vcpu, KVM_EXIT_MMIO);
+	memcpy(vcpu->run->mmio.data, "\x78\x56\x34\x12", 4);
+	REQUIRE_OK(give(vcpu, 0x40));
+	EXPECT_DONE(vcpu);
+}
