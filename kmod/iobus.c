@@ -113,7 +113,7 @@ int vitro_iobus_register(struct vitro_vm *vm, enum vitro_bus bus, u64 addr,
 	copy_ranges(copy, old, &new);
 	rcu_assign_pointer(vm->buses[bus], copy);
 	if (old) {
-		synchronize_srcu_expedited(&vm->srcu);
+		vitro_sync_readers(vm);
 		kvfree(old);
 	}
 	return 0;
@@ -137,7 +137,7 @@ int vitro_iobus_unregister(struct vitro_vm *vm, enum vitro_bus bus, struct vitro
 		if (ranges->ranges[i].dev != dev)
 			continue;
 		WRITE_ONCE(ranges->ranges[i].dev, NULL);
-		synchronize_srcu_expedited(&vm->srcu);
+		vitro_sync_readers(vm);
 		if (ranges->ranges[i].destroy)
 			ranges->ranges[i].destroy(dev);
 		return 0;

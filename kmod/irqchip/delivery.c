@@ -188,7 +188,7 @@ void vitro_send_ipi(struct vitro_lapic *lapic, u32 icr, u32 dest)
 	case APIC_DEST_SELF:
 		/* SDM, Valid Combinations for the APIC's ICR: fixed only */
 		if (msg.mode == APIC_DM_FIXED)
-			accept(lapic, &msg);
+			vitro_lapic_self(lapic, msg.vector);
 		break;
 	case APIC_DEST_ALLINC:
 		deliver_shorthand(lapic, &msg, true);

@@ -27,7 +27,6 @@
 
 #define VITRO_IOAPIC_PINS	KVM_IOAPIC_NUM_PINS
 #define VITRO_PIC_PINS		16
-#define VITRO_MAX_GSIS		4096	/* what KVM_CAP_IRQ_ROUTING promises */
 #define VITRO_NR_VECTORS	256
 #define VITRO_PIT_GSI		0
 
@@ -255,6 +254,7 @@ static inline u32 vitro_vector_word(const unsigned long *map, unsigned int index
 
 /* lapic.c */
 int vitro_lapic_accept(struct vitro_lapic *lapic, u32 mode, u8 vector, bool level);
+void vitro_lapic_self(struct vitro_lapic *lapic, u8 vector);
 void vitro_lapic_local(struct vitro_lapic *lapic, u32 lvt_offset);
 void vitro_lapic_error(struct vitro_lapic *lapic, u32 error);
 void vitro_lapic_eoi(struct vitro_lapic *lapic);

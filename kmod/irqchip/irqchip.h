@@ -15,6 +15,8 @@
 struct vitro_vm;
 struct vitro_vcpu;
 
+#define VITRO_MAX_GSIS		4096	/* what KVM_CAP_IRQ_ROUTING promises */
+
 /*
  * VM level, process context, vm->lock held unless said otherwise; 0 or -errno.
  * create: PICs, IOAPIC, default routes (0..15 PIC and IOAPIC, 16..23 IOAPIC); sets vm->irqchip

@@ -105,7 +105,7 @@ static void remove_resampler(struct vitro_irqfd *irqfd)
 		shared |= other->gsi == irqfd->gsi;
 	spin_unlock_irqrestore(&chip->irqfd_lock, flags);
 
-	synchronize_srcu(&chip->vm->srcu);
+	vitro_sync_readers(chip->vm);
 	/* Nobody is left who would lower it. */
 	if (!shared)
 		vitro_drive_gsi(chip->vm, irqfd->gsi, VITRO_SOURCE_RESAMPLE, VITRO_LINE_LOW);

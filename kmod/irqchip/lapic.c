@@ -29,10 +29,9 @@ void vitro_lapic_error(struct vitro_lapic *lapic, u32 error)
 	vitro_lapic_accept(lapic, APIC_DM_FIXED, vector, false);
 }
 
-static int accept_fixed(struct vitro_lapic *lapic, u8 vector, bool level)
+/* Requests @vector. Return: 1; 0: it was requested already; -1: not accepted. */
+static int set_irr(struct vitro_lapic *lapic, u8 vector, bool level)
 {
-	struct vitro_vcpu *vcpu = lapic->vcpu;
-
 	if (!vitro_lapic_enabled(lapic) || !vitro_lapic_sw_enabled(lapic))
 		return -1;
 	if (vector < FIRST_LEGAL_VECTOR) {
@@ -48,14 +47,21 @@ static int accept_fixed(struct vitro_lapic *lapic, u8 vector, bool level)
 	}
 	/*
 	 * Whoever sees the bit in the IRR must see the TMR; the atomic
-	 * operation is a full barrier. If the bit was set, the one who set it
-	 * tells the vCPU.
+	 * operation is a full barrier.
 	 */
-	if (test_and_set_bit(vector, lapic->irr))
-		return 0;
-	vitro_request(vcpu, VITRO_REQ_EVENT);
-	vitro_vcpu_kick(vcpu);
-	return 1;
+	return !test_and_set_bit(vector, lapic->irr);
+}
+
+static int accept_fixed(struct vitro_lapic *lapic, u8 vector, bool level)
+{
+	int ret = set_irr(lapic, vector, level);
+
+	/* If the bit was set already, the one who set it tells the vCPU. */
+	if (ret > 0) {
+		vitro_request(lapic->vcpu, VITRO_REQ_EVENT);
+		vitro_vcpu_kick(lapic->vcpu);
+	}
+	return ret;
 }
 
 /**
@@ -90,19 +96,27 @@ int vitro_lapic_accept(struct vitro_lapic *lapic, u32 mode, u8 vector, bool leve
 }
 
 /**
+ * vitro_lapic_self() - request a fixed, edge-triggered interrupt of oneself
+ * @lapic:	APIC of the calling vCPU thread, which need not be kicked
+ * @vector:	which
+ */
+void vitro_lapic_self(struct vitro_lapic *lapic, u8 vector)
+{
+	if (set_irr(lapic, vector, false) > 0)
+		vitro_request(lapic->vcpu, VITRO_REQ_EVENT);
+}
+
+/**
  * vitro_lapic_local() - an interrupt source inside the APIC fires
- * @lapic:	the APIC
+ * @lapic:	APIC of the calling vCPU thread
  * @lvt_offset:	its local vector table entry, e.g. APIC_LVTT
- *
- * The vCPU's thread.
  */
 void vitro_lapic_local(struct vitro_lapic *lapic, u32 lvt_offset)
 {
 	u32 lvt = vitro_lapic_reg(lapic, lvt_offset);
 
-	if (lvt & APIC_LVT_MASKED)
-		return;
-	vitro_lapic_accept(lapic, APIC_DM_FIXED, lvt & APIC_VECTOR_MASK, false);
+	if (!(lvt & APIC_LVT_MASKED))
+		vitro_lapic_self(lapic, lvt & APIC_VECTOR_MASK);
 }
 
 /**
@@ -257,9 +271,12 @@ int vitro_lapic_irr_class(struct vitro_vcpu *vcpu)
  * vitro_has_interrupt() - is there a reason to leave HLT?
  * @vcpu:	any vCPU
  *
+ * An APIC timer that has expired is not one yet: VITRO_REQ_TIMER tells of it,
+ * and vitro_lapic_timer_check() decides.
+ *
  * Any context; for other threads the answer is a hint.
  *
- * Return: an interrupt is deliverable, or the APIC timer has to be looked at.
+ * Return: true if an interrupt could be delivered, but for RFLAGS.IF.
  */
 bool vitro_has_interrupt(struct vitro_vcpu *vcpu)
 {
@@ -267,8 +284,7 @@ bool vitro_has_interrupt(struct vitro_vcpu *vcpu)
 
 	if (!lapic)
 		return false;
-	return READ_ONCE(lapic->timer.expired) || extint_pending(lapic) ||
-	       deliverable_vector(lapic) >= 0;
+	return extint_pending(lapic) || deliverable_vector(lapic) >= 0;
 }
 
 /**

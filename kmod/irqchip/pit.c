@@ -552,6 +552,8 @@ int vitro_pit_create(struct vitro_vm *vm, const struct kvm_pit_config *config)
 	}
 	smp_store_release(&chip->pit, pit);
 	vitro_ioapic_update_watch(&chip->ioapic);
+	/* A tick from before this point has been acknowledged unheard. */
+	vitro_pit_mask_changed(pit);
 	return 0;
 }
 

@@ -112,7 +112,7 @@ static void publish(struct vitro_irqchip *chip, struct vitro_routes *routes)
 	rcu_assign_pointer(chip->routes, routes);
 	vitro_ioapic_update_watch(&chip->ioapic);
 	if (old) {
-		synchronize_srcu_expedited(&vm->srcu);
+		vitro_sync_readers(vm);
 		kvfree(old);
 	}
 }
