@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The VMX backend as common code sees it.
+ */
+#include "../../uapi/vitro.h"
+#include "vmx.h"
+
+static int vmx_vm_create(struct vitro_vm *vm)
+{
+	return 0;
+}
+
+static void vmx_vm_destroy(struct vitro_vm *vm)
+{
+}
+
+static void vmx_write_tsc_offset(struct vitro_vcpu *vcpu)
+{
+	vmcs_write(TSC_OFFSET, vcpu->tsc_offset);
+}
+
+static void vmx_cpuid_changed(struct vitro_vcpu *vcpu)
+{
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+
+	/* Before the first load there is no VMCS to adjust; that does it. */
+	if (!vmx->vmcs_ready)
+		return;
+	vmx_update_secondary(vmx);
+	vmx_update_cr4_mask(vmx);
+}
+
+const struct vitro_backend vitro_vmx_backend = {
+	.name		= "VMX",
+	.id		= VITRO_BACKEND_VMX,
+	.vcpu_size	= sizeof(struct vitro_vmx),
+	.tdp = {
+		.present	= VMX_EPT_RWX_MASK,
+		/* Write-back whatever the guest's PAT says: it has no devices. */
+		.leaf		= VMX_EPTP_MT_WB << VMX_EPT_MT_EPTE_SHIFT | VMX_EPT_IPAT_BIT,
+		.read		= VMX_EPT_READABLE_MASK,
+		.write		= VMX_EPT_WRITABLE_MASK,
+		.exec		= VMX_EPT_EXECUTABLE_MASK,
+		.no_exec	= 0,
+		.large		= BIT_ULL(7),
+		.accessed	= VMX_EPT_ACCESS_BIT,
+		.dirty		= VMX_EPT_DIRTY_BIT,
+		.user		= 0,
+		.mt_uncached	= VMX_EPTP_MT_UC << VMX_EPT_MT_EPTE_SHIFT | VMX_EPT_IPAT_BIT,
+		.mt_mask	= VMX_EPT_MT_MASK | VMX_EPT_IPAT_BIT,
+	},
+
+	.probe			= vmx_probe,
+	.setup			= vmx_setup,
+	.teardown		= vmx_teardown,
+	.cpu_enable		= vmx_cpu_enable,
+	.cpu_disable		= vmx_cpu_disable,
+
+	.vm_create		= vmx_vm_create,
+	.vm_destroy		= vmx_vm_destroy,
+	.vcpu_create		= vmx_vcpu_create,
+	.vcpu_destroy		= vmx_vcpu_destroy,
+	.vcpu_reset		= vmx_vcpu_reset,
+	.load			= vmx_load,
+	.put			= vmx_put,
+
+	.enter			= vmx_enter,
+	.skip			= vmx_skip,
+	.cache_reg		= vmx_cache_reg,
+	.flush_tlb		= vmx_flush_tlb,
+	.flush_guest_tlb	= vmx_flush_guest_tlb,
+
+	.irq_allowed		= vmx_irq_allowed,
+	.nmi_allowed		= vmx_nmi_allowed,
+	.request_irq_window	= vmx_request_irq_window,
+	.request_nmi_window	= vmx_request_nmi_window,
+	.inject_irq		= vmx_inject_irq,
+	.inject_nmi		= vmx_inject_nmi,
+	.inject_exception	= vmx_inject_exception,
+	.cancel_injection	= vmx_cancel_injection,
+	.get_shadow		= vmx_get_shadow,
+	.set_shadow		= vmx_set_shadow,
+	.get_nmi_mask		= vmx_get_nmi_mask,
+	.set_nmi_mask		= vmx_set_nmi_mask,
+	.update_tpr		= vmx_update_tpr,
+
+	.get_segment		= vmx_get_segment,
+	.set_segment		= vmx_set_segment,
+	.get_idt		= vmx_get_idt,
+	.set_idt		= vmx_set_idt,
+	.get_gdt		= vmx_get_gdt,
+	.set_gdt		= vmx_set_gdt,
+	.set_cr0		= vmx_set_cr0,
+	.set_cr3		= vmx_set_cr3,
+	.set_cr4		= vmx_set_cr4,
+	.set_efer		= vmx_set_efer,
+	.set_dr7		= vmx_set_dr7,
+	.cpl			= vmx_cpl,
+	.cs_long		= vmx_cs_long,
+	.get_msr		= vmx_get_msr,
+	.set_msr		= vmx_set_msr,
+	.write_tsc_offset	= vmx_write_tsc_offset,
+	.update_exceptions	= vmx_update_exceptions,
+	.cpuid_changed		= vmx_cpuid_changed,
+	.set_root		= vmx_set_root,
+	.explain		= vmx_explain,
+	.dump			= vmx_dump,
+};

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest's registers that live in the VMCS: segments, tables, control
+ * registers, RIP, RSP, RFLAGS.
+ */
+#include <linux/kvm.h>
+#include <linux/srcu.h>
+#include <linux/string.h>
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
+#include <asm/special_insns.h>
+
+#include "../memslot.h"
+#include "../vm.h"
+#include "vmx.h"
+
+/* CR0.TS: the guest changes it at every task switch, and only it looks at it. */
+#define CR0_GUEST_OWNED		X86_CR0_TS
+
+/*
+ * CR4 bits that concern nobody but the guest. They stay intercepted as long
+ * as its CPUID forbids them.
+ */
+#define CR4_GUEST_OWNED		(X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE |	\
+				 X86_CR4_PCE | X86_CR4_PGE | X86_CR4_OSFXSR |	\
+				 X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE)
+
+/* Changes that make cached translations of linear addresses wrong. */
+#define CR0_TRANSLATION		(X86_CR0_PG | X86_CR0_WP)
+#define CR4_TRANSLATION		(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE |	\
+				 X86_CR4_PCIDE | X86_CR4_SMEP | X86_CR4_SMAP)
+
+#define VMX_AR_TYPE_TSS_BUSY	2	/* in the types of TSS descriptors */
+
+static const struct vmx_segment_fields {
+	enum vmcs_field selector, base, limit, ar;
+} segments[VITRO_NR_SEGS] = {
+#define SEGMENT(name) [VITRO_##name] = {				\
+	GUEST_##name##_SELECTOR, GUEST_##name##_BASE,			\
+	GUEST_##name##_LIMIT, GUEST_##name##_AR_BYTES }
+	SEGMENT(ES), SEGMENT(CS), SEGMENT(SS), SEGMENT(DS),
+	SEGMENT(FS), SEGMENT(GS), SEGMENT(TR), SEGMENT(LDTR),
+#undef SEGMENT
+};
+
+/*
+ * vmx_cache_reg() - see struct vitro_backend
+ *
+ * Bits that the guest owns are the VMCS's, the others those of the last
+ * vmx_set_cr*(), which are in the field already.
+ */
+void vmx_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg)
+{
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+
+	switch (reg) {
+	case VITRO_RSP:
+		vcpu->gpr[VITRO_RSP] = vmcs_read(GUEST_RSP);
+		break;
+	case VITRO_RIP:
+		vcpu->rip = vmcs_read(GUEST_RIP);
+		break;
+	case VITRO_RFLAGS:
+		vcpu->rflags = vmcs_read(GUEST_RFLAGS);
+		break;
+	case VITRO_CR0:
+		vcpu->cr0 = (vcpu->cr0 & ~(u64)CR0_GUEST_OWNED) |
+			    (vmcs_read(GUEST_CR0) & CR0_GUEST_OWNED);
+		break;
+	case VITRO_CR3:
+		vcpu->cr3 = vmcs_read(GUEST_CR3);
+		break;
+	case VITRO_CR4:
+		vcpu->cr4 = (vcpu->cr4 & ~vmx->cr4_guest_owned) |
+			    (vmcs_read(GUEST_CR4) & vmx->cr4_guest_owned);
+		break;
+	default:
+		break;
+	}
+	vcpu->regs_avail |= BIT(reg);
+}
+
+/*
+ * vmx_cs_long() - see struct vitro_backend
+ */
+bool vmx_cs_long(struct vitro_vcpu *vcpu)
+{
+	return vcpu->efer & EFER_LMA && vmcs_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK;
+}
+
+/*
+ * vmx_cpl() - see struct vitro_backend
+ *
+ * Real mode has no levels; everywhere else SS.DPL is the level, in
+ * virtual-8086 mode too.
+ */
+int vmx_cpl(struct vitro_vcpu *vcpu)
+{
+	if (!(vcpu->cr0 & X86_CR0_PE))
+		return 0;
+	return VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES));
+}
+
+/*
+ * vmx_skip() - see struct vitro_backend
+ */
+void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len)
+{
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+	u64 rip = vcpu_rip(vcpu);
+	u64 next = rip + len;
+	u32 state;
+
+	/* EIP and IP wrap around where 64-bit RIP does not. */
+	if (unlikely(upper_32_bits(next ^ rip)) && !vmx_cs_long(vcpu))
+		next = lower_32_bits(next);
+	vcpu_write_rip(vcpu, next);
+
+	state = vmx_intr_state(vmx);
+	if (unlikely(state & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
+		vmx_set_intr_state(vmx, state & ~(GUEST_INTR_STATE_STI |
+						  GUEST_INTR_STATE_MOV_SS));
+}
+
+/*
+ * vmx_get_segment() - see struct vitro_backend
+ */
+void vmx_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out)
+{
+	const struct vmx_segment_fields *f = &segments[seg];
+	u32 ar = vmcs_read(f->ar);
+
+	memset(out, 0, sizeof(*out));
+	out->base = vmcs_read(f->base);
+	out->limit = vmcs_read(f->limit);
+	out->selector = vmcs_read(f->selector);
+	out->type = ar & VMX_AR_TYPE_MASK;
+	out->s = !!(ar & VMX_AR_S_MASK);
+	out->dpl = VMX_AR_DPL(ar);
+	/* What is unusable reads as not present, as user space expects. */
+	out->unusable = !!(ar & VMX_AR_UNUSABLE_MASK);
+	out->present = !out->unusable && ar & VMX_AR_P_MASK;
+	out->avl = !!(ar & BIT(12));
+	out->l = !!(ar & VMX_AR_L_MASK);
+	out->db = !!(ar & VMX_AR_DB_MASK);
+	out->g = !!(ar & VMX_AR_G_MASK);
+}
+
+/**
+ * vmx_get_access_rights() - a segment's access rights as the VMCS has them
+ * @seg: the segment
+ */
+u32 vmx_get_access_rights(enum vitro_seg seg)
+{
+	return vmcs_read(segments[seg].ar);
+}
+
+static u32 access_rights(enum vitro_seg seg, const struct kvm_segment *in)
+{
+	u32 ar;
+
+	ar = (in->type & VMX_AR_TYPE_MASK) | (in->s & 1) << 4 |
+	     (in->dpl & 3) << VMX_AR_DPL_SHIFT | (in->present & 1) << 7 |
+	     (in->avl & 1) << 12 | (in->l & 1) << 13 | (in->db & 1) << 14 |
+	     (in->g & 1) << 15;
+	/* The DPL stays: SS.DPL is the CPL even when SS is unusable. */
+	if (in->unusable || !in->present)
+		return ar | VMX_AR_UNUSABLE_MASK;
+	/* Loading a descriptor marks it: segments accessed, the task's busy. */
+	if (seg == VITRO_TR && !(ar & VMX_AR_S_MASK))
+		ar |= VMX_AR_TYPE_TSS_BUSY;
+	else if (seg != VITRO_LDTR && ar & VMX_AR_S_MASK)
+		ar |= VMX_AR_TYPE_ACCESSES_MASK;
+	return ar;
+}
+
+/*
+ * vmx_set_segment() - see struct vitro_backend
+ */
+void vmx_set_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg,
+		     const struct kvm_segment *in)
+{
+	const struct vmx_segment_fields *f = &segments[seg];
+
+	vmcs_write(f->base, in->base);
+	vmcs_write(f->limit, in->limit);
+	vmcs_write(f->selector, in->selector);
+	vmcs_write(f->ar, access_rights(seg, in));
+}
+
+/*
+ * vmx_get_idt() - see struct vitro_backend
+ */
+void vmx_get_idt(struct vitro_vcpu *vcpu, struct vitro_dtable *out)
+{
+	out->base = vmcs_read(GUEST_IDTR_BASE);
+	out->limit = vmcs_read(GUEST_IDTR_LIMIT);
+}
+
+/*
+ * vmx_set_idt() - see struct vitro_backend
+ */
+void vmx_set_idt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in)
+{
+	vmcs_write(GUEST_IDTR_BASE, in->base);
+	vmcs_write(GUEST_IDTR_LIMIT, in->limit);
+}
+
+/*
+ * vmx_get_gdt() - see struct vitro_backend
+ */
+void vmx_get_gdt(struct vitro_vcpu *vcpu, struct vitro_dtable *out)
+{
+	out->base = vmcs_read(GUEST_GDTR_BASE);
+	out->limit = vmcs_read(GUEST_GDTR_LIMIT);
+}
+
+/*
+ * vmx_set_gdt() - see struct vitro_backend
+ */
+void vmx_set_gdt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in)
+{
+	vmcs_write(GUEST_GDTR_BASE, in->base);
+	vmcs_write(GUEST_GDTR_LIMIT, in->limit);
+}
+
+/*
+ * With PAE paging, VM entry takes the four top entries from the VMCS. When the
+ * guest itself writes CR3, the processor loads them; when software has
+ * changed what they depend on, it must. Common code has checked that they are there.
+ */
+static void load_pdptes(struct vitro_vcpu *vcpu)
+{
+	u64 pdpte[4] = {};
+	u64 gpa = vcpu_cr3(vcpu) & 0xffffffe0;
+	int srcu;
+
+	if (!(vcpu->cr0 & X86_CR0_PG) || !(vcpu->cr4 & X86_CR4_PAE) ||
+	    vcpu->efer & EFER_LMA)
+		return;
+	srcu = srcu_read_lock(&vcpu->vm->srcu);
+	if (vcpu->hot)
+		vitro_guest_read_atomic(vcpu->vm, gpa, pdpte, sizeof(pdpte));
+	else
+		vitro_guest_read(vcpu->vm, gpa, pdpte, sizeof(pdpte));
+	srcu_read_unlock(&vcpu->vm->srcu, srcu);
+
+	vmcs_write(GUEST_PDPTR0, pdpte[0]);
+	vmcs_write(GUEST_PDPTR1, pdpte[1]);
+	vmcs_write(GUEST_PDPTR2, pdpte[2]);
+	vmcs_write(GUEST_PDPTR3, pdpte[3]);
+}
+
+/* EFER.LMA and the VM-entry control follow from EFER.LME and CR0.PG. */
+static void update_long_mode(struct vitro_vmx *vmx)
+{
+	struct vitro_vcpu *vcpu = &vmx->vcpu;
+	u32 entry = vmx_config.base[VMX_ENTRY];
+
+	vcpu->efer &= ~(u64)EFER_LMA;
+	if (vcpu->efer & EFER_LME && vcpu->cr0 & X86_CR0_PG) {
+		vcpu->efer |= EFER_LMA;
+		entry |= VM_ENTRY_IA32E_MODE;
+	}
+	vmcs_write(VM_ENTRY_CONTROLS, entry);
+	vmcs_write(GUEST_IA32_EFER, vcpu->efer);
+}
+
+/*
+ * vmx_set_cr0() - see struct vitro_backend
+ */
+void vmx_set_cr0(struct vitro_vcpu *vcpu, u64 cr0)
+{
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+	u64 changed = vcpu_cr0(vcpu) ^ cr0;
+
+	vcpu->cr0 = cr0;
+	vcpu->regs_avail |= BIT(VITRO_CR0);
+	vmcs_write(CR0_READ_SHADOW, cr0);
+	vmcs_write(GUEST_CR0, (cr0 | vmx_config.cr0_must) & vmx_config.cr0_may);
+	if (changed & X86_CR0_PG)
+		update_long_mode(vmx);
+	if (changed & (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW))
+		load_pdptes(vcpu);
+	if (changed & CR0_TRANSLATION)
+		vmx->pending |= VMX_PENDING_FLUSH_VPID;
+}
+
+/*
+ * vmx_set_cr3() - see struct vitro_backend
+ */
+void vmx_set_cr3(struct vitro_vcpu *vcpu, u64 cr3)
+{
+	vcpu->cr3 = cr3;
+	vcpu->regs_avail |= BIT(VITRO_CR3);
+	vmcs_write(GUEST_CR3, cr3);
+	load_pdptes(vcpu);
+}
+
+/*
+ * vmx_set_cr4() - see struct vitro_backend
+ *
+ * The processor runs the guest with CR4.MCE as the host has it: without, a
+ * machine check would shut the whole machine down.
+ */
+void vmx_set_cr4(struct vitro_vcpu *vcpu, u64 cr4)
+{
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+	u64 changed = vcpu_cr4(vcpu) ^ cr4;
+	u64 real = (cr4 & ~(u64)X86_CR4_MCE) | (__read_cr4() & X86_CR4_MCE);
+
+	vcpu->cr4 = cr4;
+	vcpu->regs_avail |= BIT(VITRO_CR4);
+	vmcs_write(CR4_READ_SHADOW, cr4);
+	vmcs_write(GUEST_CR4, (real | vmx_config.cr4_must) & vmx_config.cr4_may);
+	if (changed & (X86_CR4_PAE | X86_CR4_PSE | X86_CR4_PGE | X86_CR4_SMEP))
+		load_pdptes(vcpu);
+	if (changed & CR4_TRANSLATION)
+		vmx->pending |= VMX_PENDING_FLUSH_VPID;
+}
+
+/**
+ * vmx_update_cr4_mask() - let the guest own the CR4 bits that its CPUID allows
+ * @vmx: the vCPU, its VMCS current
+ */
+void vmx_update_cr4_mask(struct vitro_vmx *vmx)
+{
+	/* Fetch what the guest owned before it is owned no more. */
+	u64 cr4 = vcpu_cr4(&vmx->vcpu);
+
+	vmx->cr4_guest_owned = CR4_GUEST_OWNED & vmx_config.cr4_may &
+			       ~vmx->vcpu.cr4_reserved;
+	vmcs_write(CR4_GUEST_HOST_MASK, ~vmx->cr4_guest_owned);
+	vmx_set_cr4(&vmx->vcpu, cr4);
+}
+
+/*
+ * vmx_set_efer() - see struct vitro_backend
+ */
+void vmx_set_efer(struct vitro_vcpu *vcpu, u64 efer)
+{
+	vcpu->efer = efer;
+	update_long_mode(to_vmx(vcpu));
+}
+
+/*
+ * vmx_set_dr7() - see struct vitro_backend
+ */
+void vmx_set_dr7(struct vitro_vcpu *vcpu, u64 dr7)
+{
+	vmcs_write(GUEST_DR7, dr7);
+}
+
+/**
+ * vmx_reset_state() - registers of the VMCS after RESET or INIT
+ * @vmx: the vCPU, its VMCS current
+ *
+ * SDM, "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT".
+ */
+void vmx_reset_state(struct vitro_vmx *vmx)
+{
+	static const struct kvm_segment data = {
+		.limit = 0xffff, .type = 3, .s = 1, .present = 1,
+	};
+	static const struct kvm_segment code = {
+		.base = 0xffff0000, .selector = 0xf000,
+		.limit = 0xffff, .type = 11, .s = 1, .present = 1,
+	};
+	static const struct kvm_segment ldtr = {
+		.limit = 0xffff, .type = 2, .present = 1,
+	};
+	static const struct kvm_segment tr = {
+		.limit = 0xffff, .type = 11, .present = 1,
+	};
+	static const struct vitro_dtable table = { .limit = 0xffff };
+	struct vitro_vcpu *vcpu = &vmx->vcpu;
+
+	vmx_set_segment(vcpu, VITRO_ES, &data);
+	vmx_set_segment(vcpu, VITRO_CS, &code);
+	vmx_set_segment(vcpu, VITRO_SS, &data);
+	vmx_set_segment(vcpu, VITRO_DS, &data);
+	vmx_set_segment(vcpu, VITRO_FS, &data);
+	vmx_set_segment(vcpu, VITRO_GS, &data);
+	vmx_set_segment(vcpu, VITRO_TR, &tr);
+	vmx_set_segment(vcpu, VITRO_LDTR, &ldtr);
+	vmx_set_gdt(vcpu, &table);
+	vmx_set_idt(vcpu, &table);
+	vmcs_write(CR0_GUEST_HOST_MASK, ~(u64)CR0_GUEST_OWNED);
+	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	vmx_set_intr_state(vmx, 0);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The VMX instructions. Each has a fixup: when something has turned VMX off
+ * under us (an emergency reboot does, on every CPU), they fault, and the
+ * faults must not be what kills the host.
+ */
+#ifndef VITRO_VMX_VMCS_H
+#define VITRO_VMX_VMCS_H
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+#include <asm/asm.h>
+#include <asm/vmx.h>
+
+/* caps.c: logs, rate-limited, that @insn on @operand failed. */
+void vmx_insn_failed(const char *insn, u64 operand, u64 value);
+
+/* VM-exit reasons and controls that older <asm/vmx.h> lack. */
+#define VMX_EXIT_GETSEC		11
+#define VMX_EXIT_PCONFIG	65
+#define VMX_EXIT_LOADIWKEY	69
+#define VMX_EXIT_ENCLV		70
+#define VMX_EXEC_ENCLV		BIT(28)		/* secondary: ENCLV exiting */
+#define VMX_ENCLV_BITMAP	0x00002036	/* field: ENCLV-exiting bitmap */
+
+/**
+ * vmcs_read() - read a field of the current VMCS
+ * @field: its encoding
+ *
+ * Context: the VMCS is current on this CPU. No exception, no tracing.
+ * Return: the value; 0 if there is no current VMCS.
+ */
+static __always_inline u64 vmcs_read(enum vmcs_field field)
+{
+	u64 value = 0;
+
+	asm volatile("1: vmread %[field], %[value]\n"
+		     "2:\n"
+		     _ASM_EXTABLE(1b, 2b)
+		     : [value] "+r" (value)
+		     : [field] "r" ((u64)field)
+		     : "cc");
+	return value;
+}
+
+/**
+ * vmcs_write() - write a field of the current VMCS
+ * @field: its encoding
+ * @value: new value, truncated to the field's width by the processor
+ *
+ * Context: the VMCS is current on this CPU.
+ */
+static __always_inline void vmcs_write(enum vmcs_field field, u64 value)
+{
+	asm goto("1: vmwrite %[value], %[field]\n"
+		 "   jna %l[failed]\n"
+		 _ASM_EXTABLE(1b, %l[off])
+		 : : [field] "r" ((u64)field), [value] "rm" (value)
+		 : "cc" : failed, off);
+off:
+	return;
+failed:
+	vmx_insn_failed("VMWRITE", field, value);
+}
+
+/* The instructions on a VMCS's or VMXON region's address: 0 or -EIO. */
+#define VMX_REGION_INSN(name, insn)					\
+static inline int name(phys_addr_t pa)					\
+{									\
+	u64 operand = pa;						\
+									\
+	asm goto("1: " insn " %[pa]\n"					\
+		 "   jna %l[failed]\n"					\
+		 _ASM_EXTABLE(1b, %l[failed])				\
+		 : : [pa] "m" (operand) : "cc", "memory" : failed);	\
+	return 0;							\
+failed:									\
+	return -EIO;							\
+}
+
+VMX_REGION_INSN(vmx_vmxon, "vmxon")
+VMX_REGION_INSN(vmx_vmclear, "vmclear")
+VMX_REGION_INSN(vmx_vmptrld, "vmptrld")
+
+static inline void vmx_vmxoff(void)
+{
+	asm volatile("1: vmxoff\n"
+		     "2:\n"
+		     _ASM_EXTABLE(1b, 2b) : : : "cc", "memory");
+}
+
+/* INVEPT and INVVPID: @type is VMX_EPT_EXTENT_* or VMX_VPID_EXTENT_*. */
+static inline void vmx_invept(unsigned long type, u64 eptp)
+{
+	struct { u64 eptp, zero; } descriptor = { eptp, 0 };
+
+	asm goto("1: invept %[descriptor], %[type]\n"
+		 "   jna %l[failed]\n"
+		 _ASM_EXTABLE(1b, %l[off])
+		 : : [descriptor] "m" (descriptor), [type] "r" (type)
+		 : "cc", "memory" : failed, off);
+off:
+	return;
+failed:
+	vmx_insn_failed("INVEPT", type, eptp);
+}
+
+static inline void vmx_invvpid(unsigned long type, u16 vpid)
+{
+	struct { u64 vpid, address; } descriptor = { vpid, 0 };
+
+	asm goto("1: invvpid %[descriptor], %[type]\n"
+		 "   jna %l[failed]\n"
+		 _ASM_EXTABLE(1b, %l[off])
+		 : : [descriptor] "m" (descriptor), [type] "r" (type)
+		 : "cc", "memory" : failed, off);
+off:
+	return;
+failed:
+	vmx_insn_failed("INVVPID", type, vpid);
+}
+
+#endif /* VITRO_VMX_VMCS_H */

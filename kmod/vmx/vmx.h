@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The VMX backend's own structures and what its files call in each other.
+ *
+ * operation.c	VMXON: being in VMX operation, and which VMCS is active where
+ * caps.c	what the processor must and can have
+ * vcpu.c	a vCPU's life: VMCS, load and put, entering the guest, flushes
+ * state.c	segments, tables, control registers
+ * msr.c	MSRs: the bitmap, and what is switched with the guest
+ * inject.c	events into the guest, interrupt and NMI windows
+ * exit.c	exit reasons to struct vitro_exit
+ * explain.c	why a VM entry failed
+ * entry.S	the world switch
+ */
+#ifndef VITRO_VMX_VMX_H
+#define VITRO_VMX_VMX_H
+
+/*
+ * What entry.S does besides switching; bits of vmx_entry.flags. The register
+ * image comes first in struct vitro_vcpu.
+ */
+#define VMX_ENTER_VERW_BIT		0	/* clear CPU buffers before entry */
+#define VMX_ENTER_SPEC_CTRL_BIT		1	/* guest's and host's SPEC_CTRL differ */
+#define VMX_ENTER_CLEAR_BHB_BIT		2	/* clear branch history after exit */
+
+/* Offsets in struct vmx_entry; vcpu.c checks them. */
+#define VMX_ENTRY_FLAGS			0
+#define VMX_ENTRY_HOST_RSP		8
+#define VMX_ENTRY_GUEST_SPEC_CTRL	16
+#define VMX_ENTRY_HOST_SPEC_CTRL	24
+
+/* VMCS field and VM-instruction error that entry.S needs; vcpu.c checks them. */
+#define VMX_FIELD_HOST_RSP		0x6c14
+#define VMX_FIELD_INSN_ERROR		0x4400
+#define VMX_ERROR_NOT_LAUNCHED		5
+
+#ifndef __ASSEMBLER__
+
+#include <linux/bitops.h>
+#include <linux/list.h>
+#include <linux/percpu.h>
+#include <linux/types.h>
+#include <asm/vmx.h>
+
+#include "../backend.h"
+#include "../vcpu.h"
+#include "vmcs.h"
+
+/* The words of VMX controls. */
+enum vmx_word {
+	VMX_PIN, VMX_CPU, VMX_CPU2, VMX_EXIT, VMX_ENTRY,
+	VMX_NR_WORDS
+};
+
+/**
+ * struct vmx_config - what the processors' capability MSRs permit
+ * @must:	controls that are always 1
+ * @may:	controls that can be 1
+ * @base:	controls that every vCPU has on
+ * @revision:	VMCS revision identifier
+ * @ept_vpid:	IA32_VMX_EPT_VPID_CAP
+ * @misc:	IA32_VMX_MISC
+ * @cr0_must, @cr0_may, @cr4_must, @cr4_may: bits that are 1, and bits that can
+ *		be 1, in VMX operation. For guests, CR0.PE and CR0.PG are free
+ * @error_codes: hardware exceptions may come with or without an error code
+ */
+struct vmx_config {
+	u32 must[VMX_NR_WORDS];
+	u32 may[VMX_NR_WORDS];
+	u32 base[VMX_NR_WORDS];
+	u32 revision;
+	bool error_codes;
+	u64 ept_vpid;
+	u64 misc;
+	u64 cr0_must, cr0_may;
+	u64 cr4_must, cr4_may;
+};
+
+extern struct vmx_config vmx_config;	/* constant after probe() */
+
+static inline bool vmx_can(enum vmx_word word, u32 bits)
+{
+	return (vmx_config.may[word] & bits) == bits;
+}
+
+/* MSRs that only user mode sees, so that the guest's may stay while loaded. */
+enum vmx_user_msr {
+	VMX_MSR_STAR, VMX_MSR_LSTAR, VMX_MSR_CSTAR, VMX_MSR_SFMASK,
+	VMX_NR_USER_MSRS
+};
+
+/* What entry.S works with. */
+struct vmx_entry {
+	u64 flags;
+	u64 host_rsp;			/* value of the VMCS field */
+	u64 guest_spec_ctrl;
+	u64 host_spec_ctrl;
+};
+
+/* An event to be delivered by the next VM entry. */
+struct vmx_injection {
+	u32 info;			/* VM-entry interruption information, 0: none */
+	u32 error_code;
+	u32 insn_len;
+};
+
+/* Host state as it was when the guest's was loaded. */
+struct vmx_host {
+	u16 ds, es, fs, gs, ldt;
+	u64 fs_base;
+	u64 kernel_gs_base;		/* of user mode, in MSR_KERNEL_GS_BASE */
+	u64 debugctl;
+};
+
+/* Work for the next entry; bits of vitro_vmx.pending. */
+#define VMX_PENDING_FLUSH_EPT	BIT(0)	/* guest-physical and combined mappings */
+#define VMX_PENDING_FLUSH_VPID	BIT(1)	/* combined mappings of this vCPU */
+#define VMX_PENDING_CHECK_DEBUG	BIT(2)	/* shadow, RFLAGS or #DB: see inject.c */
+
+/**
+ * struct vitro_vmx - a vCPU under VMX
+ *
+ * The vCPU's thread owns everything but @vmcs_cpu and @active, which belong to
+ * the CPU where the VMCS is active, with its IRQs off.
+ */
+struct vitro_vmx {
+	struct vitro_vcpu vcpu;
+
+	struct vmx_entry entry;
+	struct vmx_injection inject;
+	unsigned long pending;		/* VMX_PENDING_* */
+	bool guest_loaded;		/* @host is saved, guest's MSRs are in place */
+	bool intr_state_known;		/* @intr_state is the VMCS's */
+	bool tpr_shadow;
+	u8 tpr;				/* in the virtual-APIC page at the last look */
+	u8 tpr_threshold;		/* values of VMCS fields ... */
+	u32 intr_state;
+	u32 cpu_ctl;			/* wanted primary controls */
+	u32 cpu_ctl_vmcs;
+	u64 host_cr3;
+	u64 host_cr4;
+	u64 host_fs_base;
+	u64 pat;
+	u32 exception_bitmap;
+	u64 cr4_guest_owned;
+	u64 eptp;
+	u16 vpid;			/* 0: none */
+
+	u32 exit_reason;		/* of the last exit, as the VMCS has it */
+	u32 exit_intr_info;		/* of exceptions and NMIs */
+	u32 insn_error;			/* of the last failed entry, or 0 */
+	struct vmx_injection failed;	/* what that entry was to deliver */
+	u32 soft_info;			/* event to be redelivered as a soft one */
+	u8 soft_len;			/* and its instruction's length */
+
+	u8 *vapic;			/* virtual-APIC page */
+	void *vmcs;
+	phys_addr_t vmcs_pa;
+	int vmcs_cpu;			/* CPU where it is active, -1: none */
+	bool vmcs_ready;		/* constant fields have been written */
+	struct list_head active;	/* in vmx_cpu.active */
+
+	u64 user_msrs[VMX_NR_USER_MSRS];
+	u64 kernel_gs_base;		/* valid while not guest_loaded */
+	u64 tsc_aux;			/* in the MSR, while guest_loaded */
+	u64 debugctl;
+	struct vmx_host host;
+};
+
+static inline struct vitro_vmx *to_vmx(struct vitro_vcpu *vcpu)
+{
+	return container_of(vcpu, struct vitro_vmx, vcpu);
+}
+
+/**
+ * struct vmx_cpu - a host CPU's part
+ * @vmxon_page:	VMXON region
+ * @on:		in VMX operation by our VMXON
+ * @active:	vCPUs whose VMCS is active here (IRQs off)
+ * @current_vmx: the one whose VMCS is current (IRQs or preemption off)
+ * @user_msrs:	host's values of enum vmx_user_msr
+ * @tsc_aux:	host's IA32_TSC_AUX, 0 if there is none
+ * @sysenter_esp, @gs_base: host state for the VMCS
+ */
+struct vmx_cpu {
+	void *vmxon_page;
+	bool on;
+	struct list_head active;
+	struct vitro_vmx *current_vmx;
+	u64 user_msrs[VMX_NR_USER_MSRS];
+	u64 tsc_aux;
+	u64 sysenter_esp;
+	u64 gs_base;
+};
+
+DECLARE_PER_CPU(struct vmx_cpu, vmx_cpu);
+
+/* caps.c */
+int vmx_probe(void);
+int vmx_check_cpu(void);
+
+/* operation.c */
+int vmx_setup(void);
+void vmx_teardown(void);
+int vmx_cpu_enable(void);
+void vmx_cpu_disable(void);
+void vmx_vmcs_activate(struct vitro_vmx *vmx, int cpu);
+void vmx_vmcs_deactivate(struct vitro_vmx *vmx);
+
+/* vcpu.c */
+int vmx_vcpu_create(struct vitro_vcpu *vcpu);
+void vmx_vcpu_destroy(struct vitro_vcpu *vcpu);
+void vmx_vcpu_reset(struct vitro_vcpu *vcpu, bool init);
+void vmx_load(struct vitro_vcpu *vcpu, int cpu);
+void vmx_put(struct vitro_vcpu *vcpu);
+void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
+void vmx_flush_tlb(struct vitro_vcpu *vcpu);
+void vmx_flush_guest_tlb(struct vitro_vcpu *vcpu);
+void vmx_set_root(struct vitro_vcpu *vcpu, u64 root_hpa);
+void vmx_update_secondary(struct vitro_vmx *vmx);
+int vmx_vcpu_setup(void);
+void vmx_vcpu_teardown(void);
+
+/* state.c */
+void vmx_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg);
+void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len);
+void vmx_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out);
+void vmx_set_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg,
+		     const struct kvm_segment *in);
+u32 vmx_get_access_rights(enum vitro_seg seg);
+void vmx_get_idt(struct vitro_vcpu *vcpu, struct vitro_dtable *out);
+void vmx_set_idt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in);
+void vmx_get_gdt(struct vitro_vcpu *vcpu, struct vitro_dtable *out);
+void vmx_set_gdt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in);
+void vmx_set_cr0(struct vitro_vcpu *vcpu, u64 cr0);
+void vmx_set_cr3(struct vitro_vcpu *vcpu, u64 cr3);
+void vmx_set_cr4(struct vitro_vcpu *vcpu, u64 cr4);
+void vmx_set_efer(struct vitro_vcpu *vcpu, u64 efer);
+void vmx_set_dr7(struct vitro_vcpu *vcpu, u64 dr7);
+int vmx_cpl(struct vitro_vcpu *vcpu);
+bool vmx_cs_long(struct vitro_vcpu *vcpu);
+void vmx_reset_state(struct vitro_vmx *vmx);
+void vmx_update_cr4_mask(struct vitro_vmx *vmx);
+
+/* msr.c */
+int vmx_msr_setup(void);
+void vmx_msr_teardown(void);
+phys_addr_t vmx_msr_bitmap_pa(void);
+int vmx_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
+int vmx_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value);
+void vmx_read_host_msrs(struct vmx_cpu *c);
+void vmx_switch_to_guest(struct vitro_vmx *vmx);
+void vmx_switch_to_host(struct vitro_vmx *vmx);
+void vmx_sync_msrs(struct vitro_vmx *vmx);
+
+/* inject.c */
+bool vmx_irq_allowed(struct vitro_vcpu *vcpu);
+bool vmx_nmi_allowed(struct vitro_vcpu *vcpu);
+void vmx_request_irq_window(struct vitro_vcpu *vcpu);
+void vmx_request_nmi_window(struct vitro_vcpu *vcpu);
+void vmx_inject_irq(struct vitro_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
+void vmx_inject_nmi(struct vitro_vcpu *vcpu);
+void vmx_inject_exception(struct vitro_vcpu *vcpu, u8 vector, bool has_error, u32 error_code);
+void vmx_cancel_injection(struct vitro_vcpu *vcpu);
+u32 vmx_get_shadow(struct vitro_vcpu *vcpu);
+void vmx_set_shadow(struct vitro_vcpu *vcpu, u32 shadow);
+bool vmx_get_nmi_mask(struct vitro_vcpu *vcpu);
+void vmx_set_nmi_mask(struct vitro_vcpu *vcpu, bool masked);
+void vmx_update_tpr(struct vitro_vcpu *vcpu, u8 tpr, int irr_class);
+void vmx_update_exceptions(struct vitro_vcpu *vcpu);
+u32 vmx_intr_state(struct vitro_vmx *vmx);
+void vmx_set_intr_state(struct vitro_vmx *vmx, u32 state);
+void vmx_check_pending_debug(struct vitro_vmx *vmx);
+void vmx_requeue_vectored(struct vitro_vmx *vmx, u32 info);
+
+/* exit.c */
+void vmx_decode_exit(struct vitro_vmx *vmx, struct vitro_exit *exit);
+
+/* explain.c */
+void vmx_explain(struct vitro_vcpu *vcpu, struct seq_buf *text);
+void vmx_dump(struct vitro_vcpu *vcpu);
+
+/* entry.S: 0 after a VM exit, 1 if VMLAUNCH and VMRESUME failed. */
+asmlinkage unsigned long vmx_switch(struct vitro_vcpu *vcpu, struct vmx_entry *entry);
+extern const char vmx_exit_point[];
+
+#endif /* __ASSEMBLER__ */
+
+#endif /* VITRO_VMX_VMX_H */
