@@ -385,21 +385,10 @@ static struct vitro_memslot *logged_slot(struct vitro_vm *vm, u32 id)
 	return slot;
 }
 
-/* In the middle of a long job under mmu_lock: let others in. */
-static void breathe(struct vitro_vm *vm)
-{
-	if (need_resched()) {
-		write_unlock(&vm->mmu_lock);
-		cond_resched();
-		write_lock(&vm->mmu_lock);
-	}
-}
-
 /*
  * Move the marks into the second buffer and write-protect the pages, so that
- * their next write is seen. One flush at the end is enough, even where the
- * lock is dropped in between: a write through a stale translation comes before
- * the flush, hence before user space reads the page whose mark it is given.
+ * their next write is seen. A write through a translation that is not yet
+ * flushed comes before user space reads the page whose mark it is given.
  */
 static void fetch_dirty(struct vitro_vm *vm, struct vitro_memslot *slot)
 {
@@ -415,7 +404,7 @@ static void fetch_dirty(struct vitro_vm *vm, struct vitro_memslot *slot)
 							      slot->base_gfn + i * BITS_PER_LONG,
 							      slot->dirty_shadow[i]);
 		}
-		breathe(vm);
+		tdp_relax(vm, &flush);
 	}
 	if (flush)
 		vitro_flush_remote_tlbs(vm);
@@ -503,7 +492,7 @@ int vitro_clear_dirty_log(struct vitro_vm *vm, const struct kvm_clear_dirty_log 
 		mask &= atomic_long_fetch_andnot(mask, (atomic_long_t *)&slot->dirty[first + i]);
 		flush |= vitro_tdp_write_protect_mask(vm, slot->base_gfn +
 						      (first + i) * BITS_PER_LONG, mask);
-		breathe(vm);
+		tdp_relax(vm, &flush);
 	}
 	if (flush)
 		vitro_flush_remote_tlbs(vm);

@@ -250,6 +250,28 @@ void vitro_tdp_zap_all(struct vitro_vm *vm)
 	vitro_tdp_zap_gfns(vm, 0, TDP_MAX_GFN);
 }
 
+/**
+ * tdp_relax() - let others run in the middle of a long job
+ * @vm:    the VM
+ * @flush: whether entries have been changed since the last flush
+ *
+ * The lock is not dropped with a flush outstanding.
+ *
+ * Context: process context; vm->mmu_lock held for writing, dropped and taken
+ *	    again if the CPU is wanted.
+ */
+void tdp_relax(struct vitro_vm *vm, bool *flush)
+{
+	if (!need_resched())
+		return;
+	if (*flush)
+		vitro_flush_remote_tlbs(vm);
+	*flush = false;
+	write_unlock(&vm->mmu_lock);
+	cond_resched();
+	write_lock(&vm->mmu_lock);
+}
+
 /* True if the processors must be flushed. mmu_lock held for writing. */
 static bool write_protect(struct vitro_vm *vm, u64 *p, int level)
 {
@@ -286,28 +308,12 @@ void vitro_tdp_write_protect_slot(struct vitro_vm *vm, const struct vitro_memslo
 	struct tdp_iter it = { .vm = vm, .gfn = slot->base_gfn };
 	bool flush = false;
 
-	/*
-	 * The lock may be dropped before the flush, as nothing is removed whose
-	 * page could be reused but large leaves, which are flushed at once.
-	 */
 	write_lock(&vm->mmu_lock);
 	while (it.gfn < end) {
-		bool removed = false;
-
 		it.end = min(it.gfn + PROTECT_BATCH, end);
-		while (tdp_iter_next(&it)) {
-			removed |= it.level > 1;
+		while (tdp_iter_next(&it))
 			flush |= write_protect(vm, it.entry, it.level);
-		}
-		if (need_resched()) {
-			if (removed) {
-				vitro_flush_remote_tlbs(vm);
-				flush = false;
-			}
-			write_unlock(&vm->mmu_lock);
-			cond_resched();
-			write_lock(&vm->mmu_lock);
-		}
+		tdp_relax(vm, &flush);
 	}
 	if (flush)
 		vitro_flush_remote_tlbs(vm);

@@ -154,6 +154,7 @@ struct tdp_gather {
 void tdp_zap_locked(struct vitro_vm *vm, u64 start, u64 end, struct tdp_gather *gather);
 void tdp_gather_flush(struct vitro_vm *vm, struct tdp_gather *gather);
 void tdp_gather_free(struct vitro_vm *vm, struct tdp_gather *gather, bool may_sleep);
+void tdp_relax(struct vitro_vm *vm, bool *flush);
 bool tdp_age(struct vitro_vm *vm, u64 start, u64 end, bool clear);
 
 /* tdp_map.c */

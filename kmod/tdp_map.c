@@ -38,6 +38,7 @@
  * @writable:	the host maps @page writable
  * @page:	the host's page, a reference held
  * @seq:	vm->tdp.invalidate_seq before @page was looked up
+ * @goal:	the largest leaf level that hardware, slot and host allow
  */
 struct tdp_fault {
 	struct vitro_vm *vm;
@@ -50,13 +51,14 @@ struct tdp_fault {
 	bool writable;
 	struct page *page;
 	unsigned long seq;
+	int goal;
 };
 
 enum map_result {
 	MAP_DONE,	/* mapped, or somebody else was faster: enter again */
 	MAP_RACED,	/* the host is changing this address: start over */
 	MAP_SLOW,	/* not possible with IRQs off */
-	MAP_CONFLICT,	/* an entry in the way has to be zapped first */
+	MAP_CONFLICT,	/* what is mapped now has to be zapped first */
 };
 
 /* Tables for the whole depth below the root, so that a fault needs none under the lock. */
@@ -258,15 +260,14 @@ static bool may_dirty_page(const struct tdp_fault *fault)
 	       (folio_test_swapbacked(folio) && !folio_test_swapcache(folio));
 }
 
-/* Install a leaf in place of @old. @goal: the level that leaf_level() has found. */
-static enum map_result set_leaf(const struct tdp_fault *fault, u64 *p, u64 old, int level,
-				int goal)
+/* Install a leaf in place of @old. */
+static enum map_result set_leaf(const struct tdp_fault *fault, u64 *p, u64 old, int level)
 {
 	u64 leaf;
 
 	if (permits(old, fault->access))
 		return MAP_DONE;
-	if (level > goal)
+	if (level > fault->goal)
 		return MAP_CONFLICT;
 	leaf = make_leaf(fault, level);
 	if (old && tdp_pfn(old) != tdp_pfn(leaf))
@@ -308,24 +309,31 @@ static bool link_table(const struct tdp_fault *fault, u64 *p)
 }
 
 /* Map fault->page. mmu_lock held for reading. */
-static enum map_result map_page(const struct tdp_fault *fault)
+static enum map_result map_page(struct tdp_fault *fault)
 {
-	int level = TDP_LEVELS, goal = leaf_level(fault);
+	int level = TDP_LEVELS;
 	u64 *table = fault->vm->tdp.root;
 	u64 *p, entry;
 
-	if (invalidated(fault, goal))
+	fault->goal = leaf_level(fault);
+	if (invalidated(fault, fault->goal))
 		return MAP_RACED;
 	for (;;) {
 		p = &table[tdp_index(fault->gfn, level)];
 		entry = READ_ONCE(*p);
-		if (!entry && level > goal) {
+		if (!entry && level > fault->goal) {
 			if (!link_table(fault, p))
 				return MAP_SLOW;
 			continue;
 		}
 		if (!entry || tdp_is_leaf(entry, level))
-			return set_leaf(fault, p, entry, level, goal);
+			return set_leaf(fault, p, entry, level);
+		/*
+		 * Left over from small mappings. Where large pages are not
+		 * executable, small ones beside them are there to stay.
+		 */
+		if (level <= fault->goal && !large_pages_not_executable())
+			return MAP_CONFLICT;
 		table = tdp_table(entry);
 		level--;
 	}
@@ -355,7 +363,8 @@ static int get_page_sleeping(struct tdp_fault *fault)
 
 	if (get_resident_page(fault))
 		return 0;
-	r = get_user_pages_unlocked(fault->hva, 1, &fault->page, write ? FOLL_WRITE : 0);
+	r = get_user_pages_unlocked(fault->hva, 1, &fault->page,
+				    FOLL_HWPOISON | (write ? FOLL_WRITE : 0));
 	if (r != 1)
 		return r < 0 ? r : -EFAULT;
 	fault->writable = write;
@@ -432,7 +441,7 @@ enum vitro_tdp_result vitro_tdp_fault(struct vitro_vcpu *vcpu, u64 gpa, u8 acces
 		.access = access,
 	};
 	enum vitro_tdp_result result = begin_fault(&fault);
-	enum map_result mapped = MAP_DONE;
+	enum map_result mapped;
 	bool settled;
 
 	if (result != VITRO_TDP_DONE)
@@ -463,7 +472,11 @@ enum vitro_tdp_result vitro_tdp_fault(struct vitro_vcpu *vcpu, u64 gpa, u8 acces
 	read_unlock(&vm->mmu_lock);
 	put_page(fault.page);
 
-	if (mapped == MAP_CONFLICT)
-		vitro_tdp_zap_gfns(vm, fault.gfn, fault.gfn + 1);
+	if (mapped == MAP_CONFLICT) {
+		u64 pages = tdp_pages(fault.goal);
+		u64 base = fault.gfn & ~(pages - 1);
+
+		vitro_tdp_zap_gfns(vm, base, base + pages);
+	}
 	return VITRO_TDP_DONE;
 }

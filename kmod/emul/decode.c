@@ -417,6 +417,9 @@ static int decode(struct decoder *d)
 	flags = insn->desc->flags;
 	if (insn->desc->form == F_UNKNOWN)
 		return -EINVAL;
+	/* With VEX only VZEROUPPER and VZEROALL have no ModRM byte. */
+	if (insn->vex && !emul_forms[insn->desc->form].modrm && insn->opcode != 0x77)
+		return -EINVAL;
 	if (flags & OPC_NO64 && d->mode == EMUL_LONG64) {
 		insn->op = OP_UNDEFINED;
 		return -EINVAL;

@@ -190,10 +190,15 @@ static void storm_over(struct work_struct *work)
 	spin_unlock_irqrestore(&ioapic->lock, flags);
 }
 
-/* Caller holds the lock. */
-static void update_watch(struct vitro_ioapic *ioapic, unsigned long watched)
+/*
+ * Caller holds the lock: of two that update, the later one sees what the
+ * earlier one has seen, or something newer.
+ */
+static void update_watch(struct vitro_ioapic *ioapic)
 {
 	DECLARE_BITMAP(vectors, VITRO_NR_VECTORS) = { };
+	unsigned long watched = vitro_watched_pins(container_of(ioapic, struct vitro_irqchip,
+								ioapic));
 	unsigned int i;
 
 	for_each_set_bit(i, &watched, VITRO_IOAPIC_PINS)
@@ -210,11 +215,10 @@ static void update_watch(struct vitro_ioapic *ioapic, unsigned long watched)
  */
 void vitro_ioapic_update_watch(struct vitro_ioapic *ioapic)
 {
-	u32 watched = vitro_watched_pins(ioapic->vm->irqchip);
 	unsigned long flags;
 
 	spin_lock_irqsave(&ioapic->lock, flags);
-	update_watch(ioapic, watched);
+	update_watch(ioapic);
 	spin_unlock_irqrestore(&ioapic->lock, flags);
 }
 
@@ -257,7 +261,6 @@ static int write_redir(struct vitro_ioapic *ioapic, unsigned int index, u32 valu
 
 static void write_window(struct vitro_ioapic *ioapic, u32 value)
 {
-	u32 watched = vitro_watched_pins(ioapic->vm->irqchip);
 	unsigned long flags;
 	unsigned int index;
 	int changed = -1;
@@ -269,7 +272,7 @@ static void write_window(struct vitro_ioapic *ioapic, u32 value)
 	} else if (index < 2 * VITRO_IOAPIC_PINS) {
 		changed = write_redir(ioapic, array_index_nospec(index, 2 * VITRO_IOAPIC_PINS),
 				      value);
-		update_watch(ioapic, watched);
+		update_watch(ioapic);
 	}
 	spin_unlock_irqrestore(&ioapic->lock, flags);
 
@@ -389,7 +392,6 @@ void vitro_ioapic_get_state(struct vitro_ioapic *ioapic, struct kvm_ioapic_state
  */
 int vitro_ioapic_set_state(struct vitro_ioapic *ioapic, const struct kvm_ioapic_state *state)
 {
-	u32 watched = vitro_watched_pins(ioapic->vm->irqchip);
 	unsigned long flags;
 	unsigned int pin;
 
@@ -410,7 +412,7 @@ int vitro_ioapic_set_state(struct vitro_ioapic *ioapic, const struct kvm_ioapic_
 		ioapic->reasserts[pin] = 0;
 		service_if_asserted(ioapic, pin);
 	}
-	update_watch(ioapic, watched);
+	update_watch(ioapic);
 	spin_unlock_irqrestore(&ioapic->lock, flags);
 	return 0;
 }

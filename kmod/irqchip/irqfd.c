@@ -318,6 +318,10 @@ void vitro_irqfds_acked(struct vitro_irqchip *chip, u32 gsi)
 	}
 }
 
+/**
+ * vitro_irqfds_init() - no irqfds yet
+ * @chip:	the VM's interrupt controllers, not yet published
+ */
 void vitro_irqfds_init(struct vitro_irqchip *chip)
 {
 	spin_lock_init(&chip->irqfd_lock);

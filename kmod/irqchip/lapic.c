@@ -310,5 +310,6 @@ void vitro_lapic_set_tpr(struct vitro_vcpu *vcpu, u8 tpr)
 	if (!lapic || vitro_lapic_reg(lapic, APIC_TASKPRI) == tpr)
 		return;
 	vitro_lapic_set_reg(lapic, APIC_TASKPRI, tpr);
-	vitro_lapic_recheck(lapic);
+	/* Even if nothing waits: the backend may show the guest its own copy. */
+	vitro_request(vcpu, VITRO_REQ_EVENT);
 }

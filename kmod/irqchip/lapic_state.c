@@ -85,7 +85,7 @@ static void reset_registers(struct vitro_lapic *lapic)
 	clear_vectors(lapic->tmr);
 	xchg(&lapic->esr, 0);
 	WRITE_ONCE(lapic->timer.expired, false);
-	vitro_lapic_recheck(lapic);
+	vitro_request(lapic->vcpu, VITRO_REQ_EVENT);
 }
 
 /**
@@ -246,9 +246,14 @@ int vitro_lapic_set_state(struct vitro_vcpu *vcpu, const struct kvm_lapic_state 
 	vitro_lapic_set_reg(lapic, APIC_ESR, take_reg(state, APIC_ESR) & 0xff);
 	vitro_lapic_set_reg(lapic, APIC_ICR, take_reg(state, APIC_ICR) & VITRO_LAPIC_ICR_BITS);
 	vitro_lapic_set_reg(lapic, APIC_ICR2, take_reg(state, APIC_ICR2));
-	for (offset = APIC_LVTT; offset <= APIC_LVTERR; offset += LVT_STEP)
-		vitro_lapic_set_reg(lapic, offset, take_reg(state, offset) &
-				    vitro_lapic_lvt_bits(lapic, offset));
+	for (offset = APIC_LVTT; offset <= APIC_LVTERR; offset += LVT_STEP) {
+		u32 bits = vitro_lapic_lvt_bits(lapic, offset);
+
+		/* User space may restore this before it tells about CPUID. */
+		if (offset == APIC_LVTT)
+			bits |= APIC_LVT_TIMER_TSCDEADLINE;
+		vitro_lapic_set_reg(lapic, offset, take_reg(state, offset) & bits);
+	}
 	vitro_lapic_set_reg(lapic, APIC_TMICT, take_reg(state, APIC_TMICT));
 	vitro_lapic_set_reg(lapic, APIC_TDCR, take_reg(state, APIC_TDCR) & VITRO_LAPIC_TDCR_BITS);
 

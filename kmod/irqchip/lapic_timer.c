@@ -64,6 +64,10 @@ static enum hrtimer_restart timer_fired(struct hrtimer *hrtimer)
 	return HRTIMER_NORESTART;
 }
 
+/**
+ * vitro_lapic_timer_init() - set up a new APIC's timer
+ * @lapic:	the APIC
+ */
 void vitro_lapic_timer_init(struct vitro_lapic *lapic)
 {
 	vitro_hrtimer_setup(&lapic->timer.hrtimer, timer_fired, CLOCK_MONOTONIC, TIMER_MODE);

@@ -119,9 +119,8 @@ static bool output(const struct kvm_pit_channel_state *c)
 
 	switch (c->mode) {
 	case TERMINAL_COUNT:
-		return ticks >= c->count;
 	case ONE_SHOT:
-		return ticks < c->count ? false : true;
+		return ticks >= c->count;
 	case RATE:
 		return ticks % c->count != c->count - 1;
 	case SQUARE_WAVE:
@@ -622,7 +621,7 @@ static bool channel_valid(const struct kvm_pit_channel_state *c)
  * @state:	copied from user space; the channels start to count anew
  *
  * Context: process, vm->lock held. Return: 0; -ENXIO: no PIT; -EINVAL: a field
- * is out of range or a reserved one is not zero.
+ * is out of range.
  */
 int vitro_pit_set(struct vitro_vm *vm, const struct kvm_pit_state2 *state)
 {

@@ -206,7 +206,7 @@ BROKEN(bad_bitmap, s->msr_bitmap & ~PAGE_MASK || s->msr_bitmap >> s->phys_bits)
 BROKEN(bad_vapic, s->vapic & ~PAGE_MASK || s->vapic >> s->phys_bits)
 BROKEN(bad_threshold, s->cpu & CPU_BASED_TPR_SHADOW && s->threshold > s->vtpr >> 4)
 BROKEN(bad_vpid, s->cpu2 & SECONDARY_EXEC_ENABLE_VPID && !s->vpid)
-BROKEN(bad_eptp, (s->eptp & 0xf3f) != (VMX_EPTP_MT_WB | VMX_EPTP_PWL_4) ||
+BROKEN(bad_eptp, (s->eptp & 0xfbf) != (VMX_EPTP_MT_WB | VMX_EPTP_PWL_4) ||
 		 s->eptp >> s->phys_bits ||
 		 (s->eptp & VMX_EPTP_AD_ENABLE_BIT && !(vmx_config.ept_vpid & VMX_EPT_AD_BIT)))
 BROKEN(bad_event_vector,

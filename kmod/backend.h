@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What common code asks of a backend (vmx/ or svm/). One table, chosen when
+ * the module loads; the calls of the inner loop go through static calls.
+ *
+ * Unless a member says otherwise, a vCPU operation runs in the thread that
+ * holds vcpu->mutex with the vCPU loaded (vitro_vcpu_load()), preemption
+ * possible.
+ */
+#ifndef VITRO_BACKEND_H
+#define VITRO_BACKEND_H
+
+#include <linux/kvm.h>
+#include <linux/static_call.h>
+#include <linux/types.h>
+
+#include "vcpu.h"
+
+struct vitro_vm;
+struct seq_buf;
+struct vitro_explain;
+
+/* What the hardware offers beyond the required; filled by probe(). */
+struct vitro_caps {
+	char features[208];	/* names in use, for the log and VITRO_GET_INFO */
+	bool tdp_1g;		/* 1 GiB nested mappings */
+	bool tdp_2m;		/* 2 MiB nested mappings */
+	bool tdp_exec_only;	/* execute-only nested mappings */
+	bool insn_len;		/* exits tell the instruction's length */
+	bool has_umip;		/* UMIP can be offered to the guest */
+	bool has_invpcid;	/* INVPCID can be enabled for the guest */
+	bool has_rdtscp;	/* RDTSCP/RDPID can be enabled for the guest */
+	bool has_xsaves;	/* XSAVES can be denied or confined */
+	u64 xss_host;		/* host's IA32_XSS */
+};
+
+extern struct vitro_caps vitro_caps;
+
+/* struct vitro_dtable - GDTR or IDTR */
+struct vitro_dtable {
+	u64 base;
+	u16 limit;
+};
+
+/* Page-table entry bits of the nested format; see tdp.c. */
+struct vitro_tdp_format {
+	u64 present;		/* bits that make a table entry: link to a table */
+	u64 leaf;		/* bits always set in a leaf (memory type WB, ignore-PAT ...) */
+	u64 read, write, exec;	/* permission bits that grant when set */
+	u64 no_exec;		/* permission bit that denies execution when set */
+	u64 large;		/* leaf at 2 MiB or 1 GiB */
+	u64 accessed, dirty;	/* 0 where the format has none */
+	u64 user;		/* must be set at every level (NPT walks are user walks) */
+	u64 mt_uncached;	/* memory type bits replacing @mt_mask for UC memory */
+	u64 mt_mask;
+	bool host_levels;	/* the tree has as many levels as the host's page tables (NPT) */
+};
+
+/**
+ * struct vitro_backend - operations and properties of a vendor
+ * @name:	"VMX" or "SVM", for messages
+ * @id:		VITRO_BACKEND_*
+ * @vcpu_size:	bytes of the backend's vCPU structure, struct vitro_vcpu first
+ * @tdp:	nested page-table format
+ *
+ * @probe:	process context, at load. Checks what is required and fills
+ *		vitro_caps. 0, or -errno after one pr_err() line that names
+ *		the missing feature, the CPU and the remedy. The caller
+ *		has found the vendor to match.
+ * @setup, @teardown: allocate and free what the module needs once
+ * @cpu_enable:	on this CPU, IRQs off: enter VMX operation or set
+ *		EFER.SVME. -EBUSY when another hypervisor holds it, -EOPNOTSUPP when
+ *		firmware has locked it. Prints nothing: the caller names the CPU
+ * @cpu_disable: undo it. Must cope with being called on a CPU that is not enabled,
+ *		and be callable in NMI-like context (emergency reboot)
+ *
+ * @vm_create, @vm_destroy: backend's part of a VM (vm->backend_data)
+ * @vcpu_create, @vcpu_destroy: allocate VMCS or VMCB ...; vCPU not loaded
+ * @vcpu_reset:	state after RESET or INIT other than what common code sets
+ *		through the other operations (controls, intercepts, segments,
+ *		tables). @init: INIT, else power-up reset
+ * @load:	preemption off: make the vCPU current on this CPU and switch
+ *		what only user mode sees
+ * @put:	preemption off: undo load
+ *
+ * @enter:	IRQs off, hot. Writes dirty registers, enters the guest, leaves
+ *		it, decodes into @exit. Interrupted event deliveries are
+ *		handed to vitro_requeue_*(). Returns with IRQs off. Host NMIs have
+ *		been handled. Never fails: a failed entry is VITRO_EXIT_ENTRY_FAILED
+ * @skip:	advance RIP by @len, end the STI/MOV-SS shadow (hot or not).
+ *		Not the single-step trap: common code does that
+ * @cache_reg:	fetch a register into its vcpu field
+ * @flush_tlb:	hot, IRQs off: drop this vCPU's guest-physical (and combined)
+ *		translations on this CPU before the next entry
+ * @flush_guest_tlb: drop the guest's linear translations (as MOV to CR3)
+ *		before the next entry
+ *
+ * @irq_allowed, @nmi_allowed: could the guest take it at the next entry? IRQs off or on
+ * @request_irq_window, @request_nmi_window: exit as soon as it can
+ * @inject_irq, @inject_nmi, @inject_exception: deliver at the next entry.
+ *		@soft: as by INT n of @insn_len bytes. At most one
+ *		injection an entry
+ * @cancel_injection: take back what was injected but not entered with and
+ *		requeue it by vitro_requeue_*()
+ * @get_shadow, @set_shadow: KVM_X86_SHADOW_INT_* bits
+ * @get_nmi_mask, @set_nmi_mask: NMIs blocked until IRET
+ * @update_tpr:	the APIC's TPR is @tpr (0..255) and the highest pending vector's
+ *		priority class @irr_class (or -1): set up the TPR threshold or
+ *		V_TPR and CR8 intercept
+ *
+ * @get_segment ... @set_dr7: as named. @set_cr0/3/4, @set_efer store the guest's
+ *		values after common code has validated them, and set mode-dependent
+ *		controls
+ * @cpl:	current privilege level
+ * @get_msr, @set_msr: MSRs that live in VMCS, VMCB or in hardware (STAR,
+ *		LSTAR, CSTAR, SFMASK, KERNEL_GS_BASE, FS_BASE, GS_BASE, SYSENTER_*,
+ *		DEBUGCTL, vendor-specific ones). 0; 1: no such MSR or value
+ *		refused (the guest gets #GP)
+ * @write_tsc_offset: vcpu->tsc_offset has changed
+ * @update_exceptions: vcpu->guest_debug or similar has changed
+ * @cpuid_changed: vcpu->guest_features has changed: adjust controls
+ * @set_root:	nested page-table root (host-physical) has changed
+ * @explain:	write what broke the last failed entry as lines of text
+ * @dump:	log the hardware's state, rate-limited by the caller
+ */
+struct vitro_backend {
+	const char *name;
+	u32 id;
+	size_t vcpu_size;
+	struct vitro_tdp_format tdp;
+
+	int (*probe)(void);
+	int (*setup)(void);
+	void (*teardown)(void);
+	int (*cpu_enable)(void);
+	void (*cpu_disable)(void);
+
+	int (*vm_create)(struct vitro_vm *vm);
+	void (*vm_destroy)(struct vitro_vm *vm);
+	int (*vcpu_create)(struct vitro_vcpu *vcpu);
+	void (*vcpu_destroy)(struct vitro_vcpu *vcpu);
+	void (*vcpu_reset)(struct vitro_vcpu *vcpu, bool init);
+	void (*load)(struct vitro_vcpu *vcpu, int cpu);
+	void (*put)(struct vitro_vcpu *vcpu);
+
+	void (*enter)(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
+	void (*skip)(struct vitro_vcpu *vcpu, unsigned int len);
+	void (*cache_reg)(struct vitro_vcpu *vcpu, enum vitro_reg reg);
+	void (*flush_tlb)(struct vitro_vcpu *vcpu);
+	void (*flush_guest_tlb)(struct vitro_vcpu *vcpu);
+
+	bool (*irq_allowed)(struct vitro_vcpu *vcpu);
+	bool (*nmi_allowed)(struct vitro_vcpu *vcpu);
+	void (*request_irq_window)(struct vitro_vcpu *vcpu);
+	void (*request_nmi_window)(struct vitro_vcpu *vcpu);
+	void (*inject_irq)(struct vitro_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
+	void (*inject_nmi)(struct vitro_vcpu *vcpu);
+	void (*inject_exception)(struct vitro_vcpu *vcpu, u8 vector,
+				 bool has_error, u32 error_code);
+	void (*cancel_injection)(struct vitro_vcpu *vcpu);
+	u32 (*get_shadow)(struct vitro_vcpu *vcpu);
+	void (*set_shadow)(struct vitro_vcpu *vcpu, u32 shadow);
+	bool (*get_nmi_mask)(struct vitro_vcpu *vcpu);
+	void (*set_nmi_mask)(struct vitro_vcpu *vcpu, bool masked);
+	void (*update_tpr)(struct vitro_vcpu *vcpu, u8 tpr, int irr_class);
+
+	void (*get_segment)(struct vitro_vcpu *vcpu, enum vitro_seg seg,
+			    struct kvm_segment *out);
+	void (*set_segment)(struct vitro_vcpu *vcpu, enum vitro_seg seg,
+			    const struct kvm_segment *in);
+	void (*get_idt)(struct vitro_vcpu *vcpu, struct vitro_dtable *out);
+	void (*set_idt)(struct vitro_vcpu *vcpu, const struct vitro_dtable *in);
+	void (*get_gdt)(struct vitro_vcpu *vcpu, struct vitro_dtable *out);
+	void (*set_gdt)(struct vitro_vcpu *vcpu, const struct vitro_dtable *in);
+	void (*set_cr0)(struct vitro_vcpu *vcpu, u64 cr0);
+	void (*set_cr3)(struct vitro_vcpu *vcpu, u64 cr3);
+	void (*set_cr4)(struct vitro_vcpu *vcpu, u64 cr4);
+	void (*set_efer)(struct vitro_vcpu *vcpu, u64 efer);
+	void (*set_dr7)(struct vitro_vcpu *vcpu, u64 dr7);
+	int (*cpl)(struct vitro_vcpu *vcpu);
+	bool (*cs_long)(struct vitro_vcpu *vcpu);
+	int (*get_msr)(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
+	int (*set_msr)(struct vitro_vcpu *vcpu, u32 msr, u64 value);
+	void (*write_tsc_offset)(struct vitro_vcpu *vcpu);
+	void (*update_exceptions)(struct vitro_vcpu *vcpu);
+	void (*cpuid_changed)(struct vitro_vcpu *vcpu);
+	void (*set_root)(struct vitro_vcpu *vcpu, u64 root_hpa);
+	void (*explain)(struct vitro_vcpu *vcpu, struct seq_buf *text);
+	void (*dump)(struct vitro_vcpu *vcpu);
+};
+
+extern const struct vitro_backend *vitro_backend;	/* chosen at load */
+extern const struct vitro_backend vitro_vmx_backend;
+extern const struct vitro_backend vitro_svm_backend;
+
+/* Static calls of the inner loop; updated once at load by main.c. */
+DECLARE_STATIC_CALL(vitro_enter, *((struct vitro_backend *)0)->enter);
+DECLARE_STATIC_CALL(vitro_skip, *((struct vitro_backend *)0)->skip);
+DECLARE_STATIC_CALL(vitro_cache_reg, *((struct vitro_backend *)0)->cache_reg);
+DECLARE_STATIC_CALL(vitro_irq_allowed, *((struct vitro_backend *)0)->irq_allowed);
+
+#endif /* VITRO_BACKEND_H */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest time: the TSC offset and the kvmclock pages.
+ */
+#ifndef VITRO_CLOCK_H
+#define VITRO_CLOCK_H
+
+#include <linux/types.h>
+
+struct kvm_clock_data;
+struct vitro_vcpu;
+struct vitro_vm;
+
+void vitro_clock_init(struct vitro_vm *vm);
+
+/* KVM_GET_CLOCK, KVM_SET_CLOCK, KVM_KVMCLOCK_CTRL. 0 or -EINVAL. */
+int vitro_get_clock(struct vitro_vm *vm, struct kvm_clock_data *data);
+int vitro_set_clock(struct vitro_vm *vm, const struct kvm_clock_data *data);
+int vitro_clock_paused(struct vitro_vcpu *vcpu);
+
+/* MSR_KVM_WALL_CLOCK and MSR_KVM_SYSTEM_TIME; may sleep. 0, or 1: #GP. */
+int vitro_write_wall_clock(struct vitro_vcpu *vcpu, u64 value);
+int vitro_set_system_time(struct vitro_vcpu *vcpu, u64 value);
+
+/* VITRO_REQ_CLOCK: write the vCPU's page anew; may sleep; vm->srcu held. */
+void vitro_clock_update(struct vitro_vcpu *vcpu);
+
+/* IA32_TSC and IA32_TSC_ADJUST; @host: by user space. The vCPU's thread. */
+void vitro_tsc_reset(struct vitro_vcpu *vcpu);
+void vitro_tsc_write(struct vitro_vcpu *vcpu, u64 value, bool host);
+void vitro_tsc_adjust(struct vitro_vcpu *vcpu, u64 value, bool host);
+
+#endif /* VITRO_CLOCK_H */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Everything that differs between kernel versions, and nothing else.
+ */
+#ifndef VITRO_COMPAT_H
+#define VITRO_COMPAT_H
+
+#include <linux/eventfd.h>
+#include <linux/hrtimer.h>
+#include <linux/mmu_notifier.h>
+#include <linux/version.h>
+#include <asm/msr.h>
+#include <asm/smp.h>
+#include <asm/tlbflush.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static inline void vitro_hrtimer_setup(struct hrtimer *timer,
+				       enum hrtimer_restart (*fn)(struct hrtimer *),
+				       clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = fn;
+}
+
+static inline void vitro_hrtimer_setup_on_stack(struct hrtimer *timer,
+						enum hrtimer_restart (*fn)(struct hrtimer *),
+						clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init_on_stack(timer, clock, mode);
+	timer->function = fn;
+}
+#else
+#define vitro_hrtimer_setup hrtimer_setup
+#define vitro_hrtimer_setup_on_stack hrtimer_setup_on_stack
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+static inline void vitro_eventfd_signal(struct eventfd_ctx *ctx)
+{
+	eventfd_signal(ctx, 1);
+}
+#else
+#define vitro_eventfd_signal eventfd_signal
+#endif
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#include <trace/events/ipi.h>
+#endif
+
+/* What the young callbacks of struct mmu_notifier_ops return: int, later bool. */
+typedef typeof(((struct mmu_notifier_ops *)0)->test_young(NULL, NULL, 0)) vitro_young_t;
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#include <linux/entry-virt.h>
+#define vitro_handle_work() xfer_to_guest_mode_handle_work()
+#else
+#include <linux/entry-kvm.h>
+#define vitro_handle_work() xfer_to_guest_mode_handle_work(NULL)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define vitro_rcu_note() rcu_virt_note_context_switch(raw_smp_processor_id())
+#else
+#define vitro_rcu_note() rcu_virt_note_context_switch()
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+#define vitro_fd_file(f) ((f).file)
+#else
+#define vitro_fd_file(f) fd_file(f)
+#endif
+
+/* CR4.VMXE of this CPU, IRQs off, by the kernel's own book-keeping of CR4. */
+static inline void vitro_cr4_set_vmxe(void)
+{
+	cr4_set_bits(X86_CR4_VMXE);
+}
+
+static inline void vitro_cr4_clear_vmxe(void)
+{
+	cr4_clear_bits(X86_CR4_VMXE);
+}
+
+#endif /* VITRO_COMPAT_H */

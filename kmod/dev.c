@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/vitro: calls that concern no particular VM.
+ */
+#define pr_fmt(fmt) "vitro: " fmt
+
+#include <linux/compat.h>
+#include <linux/kvm.h>
+#include <linux/kvm_para.h>
+#include <linux/module.h>
+#include <linux/nospec.h>
+#include <asm/tsc.h>
+
+#include "../uapi/vitro.h"
+#include "backend.h"
+#include "cpuid.h"
+#include "dev.h"
+#include "ioctl.h"
+#include "irqchip/irqchip.h"
+#include "msr.h"
+#include "vm.h"
+
+/* A capability that is either there (value) or not (absent from the table). */
+static const struct {
+	unsigned int cap;
+	int value;
+} capabilities[] = {
+	{ KVM_CAP_IRQCHIP, 1 },
+	{ KVM_CAP_HLT, 1 },
+	{ KVM_CAP_USER_MEMORY, 1 },
+	{ KVM_CAP_SET_TSS_ADDR, 1 },
+	{ KVM_CAP_EXT_CPUID, 1 },
+	{ KVM_CAP_CLOCKSOURCE, 1 },
+	{ KVM_CAP_NR_VCPUS, VITRO_MAX_VCPUS },
+	{ KVM_CAP_MAX_VCPUS, VITRO_MAX_VCPUS },
+	{ KVM_CAP_MAX_VCPU_ID, VITRO_MAX_VCPUS },
+	{ KVM_CAP_NR_MEMSLOTS, VITRO_MAX_SLOTS },
+	{ KVM_CAP_NOP_IO_DELAY, 1 },
+	{ KVM_CAP_MP_STATE, 1 },
+	{ KVM_CAP_SYNC_MMU, 1 },
+	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
+	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
+	{ KVM_CAP_USER_NMI, 1 },
+	{ KVM_CAP_REINJECT_CONTROL, 1 },
+	{ KVM_CAP_IRQ_ROUTING, VITRO_MAX_GSIS },
+	{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
+	{ KVM_CAP_IRQFD, 1 },
+	{ KVM_CAP_PIT2, 1 },
+	{ KVM_CAP_PIT_STATE2, 1 },
+	{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
+	{ KVM_CAP_IOEVENTFD, 1 },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
+	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_TSC_STABLE },
+	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
+	{ KVM_CAP_VCPU_EVENTS, 1 },
+	{ KVM_CAP_DEBUGREGS, 1 },
+	{ KVM_CAP_XSAVE, 1 },
+	{ KVM_CAP_XCRS, 1 },
+	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
+	{ KVM_CAP_SIGNAL_MSI, 1 },
+	{ KVM_CAP_READONLY_MEM, 1 },
+	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
+	{ KVM_CAP_EXT_EMUL_CPUID, 0 },
+	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
+	{ KVM_CAP_BINARY_STATS_FD, 1 },
+};
+
+int vitro_check_extension(struct vitro_vm *vm, unsigned long cap)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(capabilities); i++)
+		if (capabilities[i].cap == cap)
+			return capabilities[i].value;
+	return 0;
+}
+
+static long dev_get_api_version(void *obj, void *data, unsigned long arg)
+{
+	return arg ? -EINVAL : KVM_API_VERSION;
+}
+
+static long dev_create_vm(void *obj, void *data, unsigned long arg)
+{
+	return vitro_vm_create(arg);
+}
+
+static long dev_check_extension(void *obj, void *data, unsigned long arg)
+{
+	return vitro_check_extension(NULL, arg);
+}
+
+static long dev_get_vcpu_mmap_size(void *obj, void *data, unsigned long arg)
+{
+	return arg ? -EINVAL : VITRO_RUN_PAGES * PAGE_SIZE;
+}
+
+static long dev_get_supported_cpuid(void *obj, void *data, unsigned long arg)
+{
+	return vitro_get_supported_cpuid(data, vitro_user_tail(arg, struct kvm_cpuid2, entries));
+}
+
+static long dev_get_emulated_cpuid(void *obj, void *data, unsigned long arg)
+{
+	struct kvm_cpuid2 *cpuid = data;
+
+	/* Nothing is emulated that the processor does not have. */
+	cpuid->nent = 0;
+	return 0;
+}
+
+static long dev_get_msr_index_list(void *obj, void *data, unsigned long arg)
+{
+	return vitro_get_msr_index_list(data, arg);
+}
+
+static long dev_get_msr_feature_index_list(void *obj, void *data, unsigned long arg)
+{
+	return vitro_get_msr_feature_index_list(data, arg);
+}
+
+static long dev_get_msrs(void *obj, void *data, unsigned long arg)
+{
+	return vitro_get_feature_msrs(data, vitro_user_tail(arg, struct kvm_msrs, entries));
+}
+
+static long dev_get_info(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_info *info = data;
+
+	info->version = VITRO_EXTENSION_VERSION;
+	info->backend = vitro_backend->id;
+	info->tsc_khz = tsc_khz;
+	info->max_vcpus = VITRO_MAX_VCPUS;
+	strscpy(info->release, VITRO_RELEASE, sizeof(info->release));
+	strscpy(info->features, vitro_caps.features, sizeof(info->features));
+	return 0;
+}
+
+static const struct vitro_ioctl dev_ioctls[VITRO_IOCTL_SLOTS] = {
+	VITRO_IOCTL(KVM_GET_API_VERSION, 0, dev_get_api_version),
+	VITRO_IOCTL(KVM_CREATE_VM, 0, dev_create_vm),
+	VITRO_IOCTL(KVM_CHECK_EXTENSION, 0, dev_check_extension),
+	VITRO_IOCTL(KVM_GET_VCPU_MMAP_SIZE, 0, dev_get_vcpu_mmap_size),
+	VITRO_IOCTL(KVM_GET_SUPPORTED_CPUID, 0, dev_get_supported_cpuid),
+	VITRO_IOCTL(KVM_GET_EMULATED_CPUID, 0, dev_get_emulated_cpuid),
+	VITRO_IOCTL(KVM_GET_MSR_INDEX_LIST, 0, dev_get_msr_index_list),
+	VITRO_IOCTL(KVM_GET_MSR_FEATURE_INDEX_LIST, 0, dev_get_msr_feature_index_list),
+	VITRO_IOCTL(KVM_GET_MSRS, 0, dev_get_msrs),
+};
+
+static const struct vitro_ioctl dev_get_info_ioctl =
+	VITRO_IOCTL_EXTENSION(VITRO_GET_INFO, 0, dev_get_info);
+
+static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	const struct vitro_ioctl *ioctl;
+
+	ioctl = cmd == VITRO_GET_INFO ? &dev_get_info_ioctl :
+					vitro_ioctl_find(dev_ioctls, cmd);
+	return ioctl ? vitro_ioctl_call(ioctl, NULL, arg) : -ENOTTY;
+}
+
+const struct file_operations vitro_dev_fops = {
+	.owner		= THIS_MODULE,
+	.unlocked_ioctl	= dev_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};

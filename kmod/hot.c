@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Entering and leaving the hot level: FPU, XCR0 and debug registers.
+ *
+ * kernel_fpu_begin() saves what user space had in the registers and keeps
+ * interrupt handlers from using the FPU until kernel_fpu_end(); between them
+ * the registers are the guest's. XSAVE and XRSTOR run under the host's XCR0.
+ */
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
+#include <asm/debugreg.h>
+#include <asm/fpu/api.h>
+#include <asm/fpu/xcr.h>
+
+#include "hot.h"
+#include "insn.h"
+#include "vcpu.h"
+#include "xstate.h"
+
+static void load_xcr0(struct vitro_vcpu *vcpu)
+{
+	if (vcpu->xcr0 != vitro_host_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
+}
+
+/*
+ * Some emulated processors do not honour the XSETBV intercept (QEMU's TCG),
+ * so what is in XCR0 now is read, not assumed.
+ */
+static void restore_xcr0(struct vitro_vcpu *vcpu)
+{
+	u64 now;
+
+	if (!vitro_host_xcr0)
+		return;
+	now = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	if (now != vitro_host_xcr0) {
+		vcpu->xcr0 = now;
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vitro_host_xcr0);
+	}
+}
+
+/*
+ * The guest's breakpoints need their addresses in the processor. The kernel's
+ * own are off meanwhile: VM entry loads the guest's DR7, VM exit disables it.
+ * DR6 is not switched: accesses to it and #DB exit.
+ */
+static void load_debugregs(struct vitro_vcpu *vcpu)
+{
+	if (!(vcpu->dr7 & DR7_ENABLED))
+		return;
+	get_debugreg(vcpu->host_dr[0], 0);
+	get_debugreg(vcpu->host_dr[1], 1);
+	get_debugreg(vcpu->host_dr[2], 2);
+	get_debugreg(vcpu->host_dr[3], 3);
+	set_debugreg(vcpu->dr[0], 0);
+	set_debugreg(vcpu->dr[1], 1);
+	set_debugreg(vcpu->dr[2], 2);
+	set_debugreg(vcpu->dr[3], 3);
+	vcpu->dr_loaded = true;
+}
+
+static void restore_debugregs(struct vitro_vcpu *vcpu)
+{
+	if (vcpu->dr_loaded) {
+		vcpu->dr_loaded = false;
+		set_debugreg(vcpu->host_dr[0], 0);
+		set_debugreg(vcpu->host_dr[1], 1);
+		set_debugreg(vcpu->host_dr[2], 2);
+		set_debugreg(vcpu->host_dr[3], 3);
+	}
+	/* VM exit has cleared DR7. */
+	if (hw_breakpoint_active())
+		set_debugreg(__this_cpu_read(cpu_dr7), 7);
+}
+
+/**
+ * vitro_hot_begin() - put the guest's state into the registers
+ * @vcpu: the vCPU, loaded
+ *
+ * Context: preemption off, IRQs on.
+ */
+void vitro_hot_begin(struct vitro_vcpu *vcpu)
+{
+	kernel_fpu_begin_mask(0);
+	vitro_xstate_load(vcpu);
+	load_xcr0(vcpu);
+	load_debugregs(vcpu);
+	vcpu->hot = true;
+}
+
+/**
+ * vitro_hot_end() - put the guest's state back into memory
+ * @vcpu: the vCPU
+ *
+ * Context: preemption off, IRQs on, as for vitro_hot_begin().
+ */
+void vitro_hot_end(struct vitro_vcpu *vcpu)
+{
+	vcpu->hot = false;
+	restore_debugregs(vcpu);
+	restore_xcr0(vcpu);
+	vitro_xstate_save(vcpu);
+	kernel_fpu_end();
+}

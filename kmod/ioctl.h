@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Tables of ioctls. Copying in and out, looking up and refusing what is not
+ * in the table is written once, in ioctl.c; uapi/SUPPORTED.md is generated
+ * from the VITRO_IOCTL() lines.
+ */
+#ifndef VITRO_IOCTL_H
+#define VITRO_IOCTL_H
+
+#include <linux/compiler.h>
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+struct vitro_ioctl;
+
+/**
+ * struct vitro_ioctl - one call
+ * @cmd:	the ioctl's number, which tells size and direction of its data
+ * @lock:	class of lock to be taken around @call, the table owner's business
+ * @call:	@obj: what the fd stands for. @data: kernel copy of the
+ *		argument's structure: filled from user space for _IOW, zeroed
+ *		otherwise, copied back for _IOR if the result is not negative; NULL for
+ *		_IO. @arg: the raw argument
+ */
+struct vitro_ioctl {
+	unsigned int cmd;
+	u8 lock;
+	long (*call)(void *obj, void *data, unsigned long arg);
+};
+
+/*
+ * Tables are indexed by the ioctl's number, which KVM uses twice where one of
+ * the calls has no data; the whole command is compared.
+ */
+#define VITRO_IOCTL_SLOTS	512
+#define VITRO_IOCTL_SLOT(cmd)	(_IOC_NR(cmd) | (_IOC_DIR(cmd) == _IOC_NONE ? 256 : 0))
+
+#define VITRO_IOCTL(name, lock_class, fn)				\
+	[VITRO_IOCTL_SLOT(name)] = { .cmd = name, .lock = lock_class, .call = fn }
+
+/* One of uapi/vitro.h, whose numbers would collide with KVM's in a table. */
+#define VITRO_IOCTL_EXTENSION(name, lock_class, fn)			\
+	{ .cmd = name, .lock = lock_class, .call = fn }
+
+const struct vitro_ioctl *vitro_ioctl_find(const struct vitro_ioctl *table,
+					   unsigned int cmd);
+long vitro_ioctl_call(const struct vitro_ioctl *ioctl, void *obj, unsigned long arg);
+
+/* For structures with a flexible tail: the tail's address in user space. */
+#define vitro_user_tail(arg, type, member) \
+	((void __user *)(arg) + offsetof(type, member))
+
+#endif /* VITRO_IOCTL_H */

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Loading and unloading: choose the backend, turn virtualization on for
+ * every CPU, publish the device. Keeping it right across CPU hotplug,
+ * suspend, reboot and kexec.
+ */
+#define pr_fmt(fmt) "vitro: " fmt
+
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/preempt.h>
+#include <linux/reboot.h>
+#include <linux/syscore_ops.h>
+#include <asm/processor.h>
+
+#include "backend.h"
+#include "dev.h"
+#include "run.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+static char *node = "vitro";
+module_param(node, charp, 0444);
+MODULE_PARM_DESC(node, "name of the device node in /dev (default: vitro)");
+
+const struct vitro_backend *vitro_backend __read_mostly;
+struct vitro_caps vitro_caps __read_mostly;
+
+static enum cpuhp_state hotplug_state;
+static cpumask_t enabled_cpus;	/* each CPU changes its own bit only */
+
+DEFINE_STATIC_CALL_NULL(vitro_enter, *((struct vitro_backend *)0)->enter);
+DEFINE_STATIC_CALL_NULL(vitro_skip, *((struct vitro_backend *)0)->skip);
+DEFINE_STATIC_CALL_NULL(vitro_cache_reg, *((struct vitro_backend *)0)->cache_reg);
+DEFINE_STATIC_CALL_NULL(vitro_irq_allowed, *((struct vitro_backend *)0)->irq_allowed);
+
+static const char *enable_error(int err)
+{
+	switch (err) {
+	case -EBUSY:
+		return "KVM or another hypervisor holds it: unload that first (for KVM: modprobe -r kvm_intel kvm_amd)";
+	case -EOPNOTSUPP:
+		return "firmware has locked it off: enable virtualization in the firmware set-up and switch the machine off and on";
+	default:
+		return "the processor refused";
+	}
+}
+
+static int cpu_up_callback(unsigned int cpu)
+{
+	unsigned long flags;
+	int err;
+
+	local_irq_save(flags);
+	err = vitro_backend->cpu_enable();
+	if (!err)
+		cpumask_set_cpu(cpu, &enabled_cpus);
+	local_irq_restore(flags);
+
+	if (err)
+		pr_err("CPU %u: cannot turn %s on (error %d): %s\n", cpu,
+		       vitro_backend->name, err, enable_error(err));
+	return err;
+}
+
+static void disable_this_cpu(void)
+{
+	if (cpumask_test_and_clear_cpu(raw_smp_processor_id(), &enabled_cpus))
+		vitro_backend->cpu_disable();
+}
+
+static int cpu_down_callback(unsigned int cpu)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	disable_this_cpu();
+	local_irq_restore(flags);
+	return 0;
+}
+
+/* Suspend and kexec run with one CPU online, IRQs off. */
+static int vitro_suspend(void)
+{
+	disable_this_cpu();
+	return 0;
+}
+
+static void vitro_resume(void)
+{
+	if (!vitro_backend->cpu_enable())
+		cpumask_set_cpu(raw_smp_processor_id(), &enabled_cpus);
+}
+
+static struct syscore_ops vitro_syscore_ops = {
+	.suspend  = vitro_suspend,
+	.resume   = vitro_resume,
+	.shutdown = disable_this_cpu,
+};
+
+static void disable_ipi(void *unused)
+{
+	disable_this_cpu();
+}
+
+/* INIT is blocked in VMX operation: a reboot must not leave a CPU in it. */
+static int reboot_notify(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	on_each_cpu(disable_ipi, NULL, 1);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block vitro_reboot_notifier = {
+	.notifier_call = reboot_notify,
+};
+
+static struct miscdevice vitro_miscdev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.fops  = &vitro_dev_fops,
+	.mode  = 0660,
+};
+
+static const struct vitro_backend *choose_backend(void)
+{
+	switch (boot_cpu_data.x86_vendor) {
+	case X86_VENDOR_INTEL:
+	case X86_VENDOR_CENTAUR:
+	case X86_VENDOR_ZHAOXIN:
+		return &vitro_vmx_backend;
+	case X86_VENDOR_AMD:
+	case X86_VENDOR_HYGON:
+		return &vitro_svm_backend;
+	default:
+		pr_err("processor vendor \"%s\" is not known to have VT-x or AMD-V: this machine cannot run vitro\n",
+		       boot_cpu_data.x86_vendor_id);
+		return NULL;
+	}
+}
+
+static void update_static_calls(void)
+{
+	static_call_update(vitro_enter, vitro_backend->enter);
+	static_call_update(vitro_skip, vitro_backend->skip);
+	static_call_update(vitro_cache_reg, vitro_backend->cache_reg);
+	static_call_update(vitro_irq_allowed, vitro_backend->irq_allowed);
+}
+
+static int __init vitro_init(void)
+{
+	int err;
+
+	vitro_backend = choose_backend();
+	if (!vitro_backend)
+		return -ENODEV;
+	err = vitro_backend->probe();
+	if (err)
+		return err;
+	err = vitro_backend->setup();
+	if (err) {
+		pr_err("cannot set %s up: error %d\n", vitro_backend->name, err);
+		return err;
+	}
+	update_static_calls();
+
+	err = vitro_run_init();
+	if (err)
+		goto teardown;
+
+	err = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "virt/vitro:online",
+				cpu_up_callback, cpu_down_callback);
+	if (err < 0)
+		goto run_exit;
+	hotplug_state = err;
+
+	register_syscore_ops(&vitro_syscore_ops);
+	err = register_reboot_notifier(&vitro_reboot_notifier);
+	if (err)
+		goto unhotplug;
+
+	vitro_miscdev.name = node;
+	err = misc_register(&vitro_miscdev);
+	if (err) {
+		pr_err("cannot create /dev/%s: error %d%s\n", node, err,
+		       err == -EEXIST ? " (the name is taken: choose another with node=)" : "");
+		goto unreboot;
+	}
+
+	pr_info("%s on %u CPUs, /dev/%s; features: %s\n", vitro_backend->name,
+		num_online_cpus(), node, vitro_caps.features);
+	return 0;
+
+unreboot:
+	unregister_reboot_notifier(&vitro_reboot_notifier);
+unhotplug:
+	unregister_syscore_ops(&vitro_syscore_ops);
+	cpuhp_remove_state(hotplug_state);
+run_exit:
+	vitro_run_exit();
+teardown:
+	vitro_backend->teardown();
+	return err;
+}
+
+static void __exit vitro_exit(void)
+{
+	misc_deregister(&vitro_miscdev);
+	unregister_reboot_notifier(&vitro_reboot_notifier);
+	unregister_syscore_ops(&vitro_syscore_ops);
+	cpuhp_remove_state(hotplug_state);
+	vitro_run_exit();
+	vitro_backend->teardown();
+	pr_info("unloaded\n");
+}
+
+module_init(vitro_init);
+module_exit(vitro_exit);
+
+MODULE_DESCRIPTION("A hypervisor to watch: VMX and SVM behind the KVM API");
+MODULE_AUTHOR("The vitro authors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(VITRO_RELEASE);

@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Emulating the instruction at RIP: what the emulator in emul/ needs from the
+ * vCPU, and MMIO.
+ *
+ * A device read that user space must answer ends the emulation; when the
+ * answer is there, the same instruction is executed again and finds it in
+ * vcpu->io.reads. Device writes are posted: the instruction completes, then
+ * user space gets them one by one.
+ */
+#define pr_fmt(fmt) "vitro: " fmt
+
+#include <linux/kvm.h>
+#include <linux/mm.h>
+#include <linux/printk.h>
+#include <linux/ratelimit.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <asm/processor-flags.h>
+#include <asm/traps.h>
+
+#include "backend.h"
+#include "emul/emul.h"
+#include "insn.h"
+#include "insn_mode.h"
+#include "iobus.h"
+#include "irqchip/irqchip.h"
+#include "pio.h"
+#include "vm.h"
+#include "xstate.h"
+
+int vitro_emul_alloc(struct vitro_vcpu *vcpu)
+{
+	vcpu->emul = kzalloc(sizeof(*vcpu->emul), GFP_KERNEL_ACCOUNT);
+	return vcpu->emul ? 0 : -ENOMEM;
+}
+
+void vitro_emul_free(struct vitro_vcpu *vcpu)
+{
+	kfree(vcpu->emul);
+}
+
+/**
+ * vitro_emulation_failed() - report an instruction that vitro cannot emulate
+ * @vcpu:  the vCPU
+ * @bytes: the instruction as far as it is known, or NULL
+ * @len:   number of @bytes, at most 15
+ *
+ * Return: 0: back to user space with KVM_EXIT_INTERNAL_ERROR.
+ */
+int vitro_emulation_failed(struct vitro_vcpu *vcpu, const u8 *bytes, unsigned int len)
+{
+	struct kvm_run *run = vcpu->run;
+
+	pr_info_ratelimited("vCPU %u: cannot emulate the instruction at 0x%llx: %*ph\n",
+			    vcpu->id, vcpu_rip(vcpu), (int)len, bytes);
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run->emulation_failure.ndata = 0;
+	run->emulation_failure.flags = 0;
+	if (len) {
+		run->emulation_failure.ndata = 1 + (2 + 15 + 7) / 8;
+		run->emulation_failure.flags =
+			KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = len;
+		memset(run->emulation_failure.insn_bytes, 0x90,
+		       sizeof(run->emulation_failure.insn_bytes));
+		memcpy(run->emulation_failure.insn_bytes, bytes, len);
+	}
+	return 0;
+}
+
+static struct vitro_vcpu *emul_vcpu(struct emul_ctx *ctx)
+{
+	return ctx->opaque;
+}
+
+static int translate(struct emul_ctx *ctx, u64 linear, u32 access, u64 *gpa)
+{
+	struct vitro_walk walk;
+	int err;
+
+	if (ctx->cpl == 3)
+		access |= VITRO_ACC_USER;
+	err = vitro_walk_gva(emul_vcpu(ctx), linear, access, false, &walk);
+	if (err == -EFAULT)
+		return emul_page_fault(ctx, linear, walk.error_code);
+	if (err)
+		return EMUL_UNHANDLEABLE;
+	*gpa = walk.gpa;
+	return EMUL_DONE;
+}
+
+static bool is_device(struct vitro_vcpu *vcpu, u64 gpa, bool write)
+{
+	const struct vitro_memslot *slot = vitro_find_slot(vcpu->vm, gpa >> PAGE_SHIFT);
+
+	/* An enabled local APIC hides what is below it. */
+	if (vitro_lapic_owns(vcpu, gpa))
+		return true;
+	return !slot || (write && slot->flags & KVM_MEM_READONLY);
+}
+
+/* 0 if a device in the kernel has taken the access. */
+static int kernel_mmio_read(struct vitro_vcpu *vcpu, u64 gpa, unsigned int len, void *data)
+{
+	if (vitro_lapic_owns(vcpu, gpa))
+		return vitro_lapic_mmio_read(vcpu, offset_in_page(gpa), len, data);
+	return vitro_iobus_read(vcpu, VITRO_BUS_MMIO, gpa, len, data);
+}
+
+static int kernel_mmio_write(struct vitro_vcpu *vcpu, u64 gpa, unsigned int len,
+			     const void *data)
+{
+	if (vitro_lapic_owns(vcpu, gpa))
+		return vitro_lapic_mmio_write(vcpu, offset_in_page(gpa), len, data);
+	return vitro_iobus_write(vcpu, VITRO_BUS_MMIO, gpa, len, data);
+}
+
+/* One device read of up to eight bytes. EMUL_STOP with data, or EMUL_PENDING. */
+static int read_device(struct vitro_vcpu *vcpu, u64 gpa, void *buf, unsigned int len)
+{
+	struct vitro_io_state *io = &vcpu->io;
+	struct vitro_mmio_fragment *f;
+
+	if (io->next_read < io->nr_reads) {
+		f = &io->reads[io->next_read++];
+		if (f->gpa != gpa || f->len != len || !f->done)
+			return EMUL_UNHANDLEABLE;
+		memcpy(buf, f->data, len);
+		return EMUL_STOP;
+	}
+	if (io->nr_reads == VITRO_MAX_FRAGMENTS)
+		return EMUL_UNHANDLEABLE;
+
+	f = &io->reads[io->nr_reads++];
+	f->gpa = gpa;
+	f->len = len;
+	f->done = !kernel_mmio_read(vcpu, gpa, len, f->data);
+	if (!f->done)
+		return EMUL_PENDING;
+	io->next_read++;
+	memcpy(buf, f->data, len);
+	return EMUL_STOP;
+}
+
+/* One device write of up to eight bytes; check_write() has made sure of room. */
+static void write_device(struct vitro_vcpu *vcpu, u64 gpa, const void *buf, unsigned int len)
+{
+	struct vitro_io_state *io = &vcpu->io;
+	struct vitro_mmio_fragment *f;
+
+	if (!kernel_mmio_write(vcpu, gpa, len, buf))
+		return;
+	if (io->nr_writes == VITRO_MAX_FRAGMENTS)
+		return;
+	f = &io->writes[io->nr_writes++];
+	f->gpa = gpa;
+	f->len = len;
+	memcpy(f->data, buf, len);
+}
+
+/* Bytes of [linear, linear + left) that lie in one page and one device access. */
+static unsigned int piece(u64 linear, unsigned int left, bool device)
+{
+	left = min_t(unsigned int, left, PAGE_SIZE - offset_in_page(linear));
+	return device ? min_t(unsigned int, left, 8) : left;
+}
+
+static int op_fetch(struct emul_ctx *ctx, u64 linear, void *buf, unsigned int len)
+{
+	u64 gpa;
+	int r = translate(ctx, linear, VITRO_ACC_EXEC, &gpa);
+
+	if (r != EMUL_DONE)
+		return r;
+	if (vitro_guest_read(emul_vcpu(ctx)->vm, gpa, buf, len))
+		return EMUL_UNHANDLEABLE;
+	return EMUL_DONE;
+}
+
+static u32 walk_access(unsigned int access)
+{
+	return (access & EMUL_READ ? VITRO_ACC_READ : 0) |
+	       (access & EMUL_WRITE ? VITRO_ACC_WRITE : 0);
+}
+
+static int op_read(struct emul_ctx *ctx, u64 linear, void *buf, unsigned int len,
+		   unsigned int access)
+{
+	struct vitro_vcpu *vcpu = emul_vcpu(ctx);
+	int r, result = EMUL_DONE;
+	unsigned int n, done;
+	bool device;
+	u64 gpa;
+
+	for (done = 0; done < len; done += n) {
+		u64 at = emul_linear_add(ctx, linear, done);
+
+		r = translate(ctx, at, walk_access(access), &gpa);
+		if (r != EMUL_DONE)
+			return r;
+		device = is_device(vcpu, gpa, false);
+		n = piece(at, len - done, device);
+		if (device) {
+			result = read_device(vcpu, gpa, buf + done, n);
+			if (result != EMUL_STOP)
+				return result;
+		} else if (vitro_guest_read(vcpu->vm, gpa, buf + done, n)) {
+			return EMUL_UNHANDLEABLE;
+		}
+	}
+	return result;
+}
+
+/* All pages of a write are checked before one is touched. */
+static int check_write(struct emul_ctx *ctx, u64 linear, unsigned int len)
+{
+	unsigned int n, done;
+	u64 gpa;
+	int r;
+
+	if (emul_vcpu(ctx)->io.nr_writes + DIV_ROUND_UP(len, 8) + 1 > VITRO_MAX_FRAGMENTS &&
+	    len <= 64)
+		return EMUL_UNHANDLEABLE;
+	for (done = 0; done < len; done += n) {
+		u64 at = emul_linear_add(ctx, linear, done);
+
+		r = translate(ctx, at, VITRO_ACC_WRITE, &gpa);
+		if (r != EMUL_DONE)
+			return r;
+		n = piece(at, len - done, false);
+	}
+	return EMUL_DONE;
+}
+
+static int op_write(struct emul_ctx *ctx, u64 linear, const void *buf, unsigned int len)
+{
+	struct vitro_vcpu *vcpu = emul_vcpu(ctx);
+	int r, result = EMUL_DONE;
+	unsigned int n, done;
+	bool device;
+	u64 gpa;
+
+	r = check_write(ctx, linear, len);
+	if (r != EMUL_DONE)
+		return r;
+	for (done = 0; done < len; done += n) {
+		u64 at = emul_linear_add(ctx, linear, done);
+
+		r = translate(ctx, at, VITRO_ACC_WRITE, &gpa);
+		if (r != EMUL_DONE)
+			return r;
+		device = is_device(vcpu, gpa, true);
+		n = piece(at, len - done, device);
+		if (device) {
+			write_device(vcpu, gpa, buf + done, n);
+			result = EMUL_STOP;
+		} else if (vitro_guest_write(vcpu->vm, gpa, buf + done, n)) {
+			return EMUL_UNHANDLEABLE;
+		}
+	}
+	return result;
+}
+
+static int op_compare_exchange(struct emul_ctx *ctx, u64 linear, const void *old,
+			       const void *new, unsigned int len)
+{
+	struct vitro_vcpu *vcpu = emul_vcpu(ctx);
+	u64 gpa, expected = 0, value = 0;
+	int r;
+
+	r = translate(ctx, linear, VITRO_ACC_READ | VITRO_ACC_WRITE, &gpa);
+	if (r != EMUL_DONE)
+		return r;
+	if (is_device(vcpu, gpa, true) || len > 8 || gpa & (len - 1))
+		return op_write(ctx, linear, new, len);
+
+	memcpy(&expected, old, len);
+	memcpy(&value, new, len);
+	switch (vitro_guest_cmpxchg(vcpu->vm, gpa, &expected, value, len)) {
+	case 0:
+		return EMUL_DONE;
+	case -EAGAIN:
+		return EMUL_MISMATCH;
+	default:
+		return EMUL_UNHANDLEABLE;
+	}
+}
+
+static int op_probe(struct emul_ctx *ctx, u64 linear, unsigned int len, unsigned int access)
+{
+	bool device = false;
+	unsigned int n, done;
+	u64 gpa;
+	int r;
+
+	for (done = 0; done < len; done += n) {
+		u64 at = emul_linear_add(ctx, linear, done);
+
+		r = translate(ctx, at, walk_access(access), &gpa);
+		if (r != EMUL_DONE)
+			return r;
+		device |= is_device(emul_vcpu(ctx), gpa, access & EMUL_WRITE);
+		n = piece(at, len - done, false);
+	}
+	return device ? EMUL_STOP : EMUL_DONE;
+}
+
+static int op_get_vec(struct emul_ctx *ctx, unsigned int reg, void *buf, unsigned int len)
+{
+	vitro_xstate_get_vector(emul_vcpu(ctx), reg, buf, len);
+	return EMUL_DONE;
+}
+
+static int op_set_vec(struct emul_ctx *ctx, unsigned int reg, const void *buf,
+		      unsigned int len, bool zero_upper)
+{
+	vitro_xstate_set_vector(emul_vcpu(ctx), reg, buf, len, zero_upper);
+	return EMUL_DONE;
+}
+
+static int op_io_in(struct emul_ctx *ctx, u16 port, unsigned int size, void *buf,
+		    unsigned int count)
+{
+	return vitro_string_in(emul_vcpu(ctx), port, size, buf, count);
+}
+
+static int op_io_out(struct emul_ctx *ctx, u16 port, unsigned int size, const void *buf,
+		     unsigned int count)
+{
+	return vitro_string_out(emul_vcpu(ctx), port, size, buf, count);
+}
+
+/* The TSS's I/O permission bitmap; SDM, "I/O Permission Bit Map". */
+static int op_io_permitted(struct emul_ctx *ctx, u16 port, unsigned int size)
+{
+	struct vitro_vcpu *vcpu = emul_vcpu(ctx);
+	struct kvm_segment tr;
+	u16 base, bits, mask = ((1 << size) - 1) << (port & 7);
+	int r;
+
+	vitro_backend->get_segment(vcpu, VITRO_TR, &tr);
+	if (tr.unusable || !(tr.type & 8) || tr.limit < 103)
+		return emul_fault(ctx, X86_TRAP_GP, 0);
+	/* A supervisor access, whatever the privilege of the instruction. */
+	ctx->cpl = 0;
+	r = op_read(ctx, tr.base + 102, &base, sizeof(base), EMUL_READ);
+	if (r == EMUL_DONE && base + port / 8 + 1 > tr.limit)
+		r = emul_fault(ctx, X86_TRAP_GP, 0);
+	if (r == EMUL_DONE)
+		r = op_read(ctx, tr.base + base + port / 8, &bits, sizeof(bits), EMUL_READ);
+	if (r == EMUL_DONE && bits & mask)
+		r = emul_fault(ctx, X86_TRAP_GP, 0);
+	ctx->cpl = vitro_backend->cpl(vcpu);
+	return r;
+}
+
+static const struct emul_ops vitro_emul_ops = {
+	.fetch		= op_fetch,
+	.read		= op_read,
+	.write		= op_write,
+	.compare_exchange = op_compare_exchange,
+	.probe		= op_probe,
+	.io_in		= op_io_in,
+	.io_out		= op_io_out,
+	.io_permitted	= op_io_permitted,
+	.get_vec	= op_get_vec,
+	.set_vec	= op_set_vec,
+};
+
+static void fill_segment(struct vitro_vcpu *vcpu, unsigned int i, struct emul_seg *out)
+{
+	struct kvm_segment seg;
+
+	vitro_backend->get_segment(vcpu, i, &seg);
+	out->base = seg.base;
+	out->limit = seg.limit;
+	out->selector = seg.selector;
+	out->type = seg.type;
+	out->dpl = seg.dpl;
+	out->s = seg.s;
+	out->present = seg.present;
+	out->db = seg.db;
+	out->l = seg.l;
+	out->g = seg.g;
+	out->unusable = seg.unusable;
+}
+
+static void fill_context(struct vitro_vcpu *vcpu, struct emul_ctx *ctx)
+{
+	int i;
+
+	vcpu_rsp(vcpu);
+	memcpy(ctx->gpr, vcpu->gpr, sizeof(ctx->gpr));
+	ctx->rip = vcpu_rip(vcpu);
+	ctx->rflags = vcpu_rflags(vcpu);
+	ctx->mode = vitro_insn_mode(vcpu);
+	ctx->cpl = vitro_backend->cpl(vcpu);
+	for (i = 0; i < EMUL_NR_SEG; i++)
+		fill_segment(vcpu, i, &ctx->seg[i]);
+	ctx->cr0 = vcpu_cr0(vcpu);
+	ctx->cr4 = vcpu_cr4(vcpu);
+	ctx->xcr0 = vcpu->xcr0;
+	ctx->ops = &vitro_emul_ops;
+	ctx->opaque = vcpu;
+}
+
+static void take_context(struct vitro_vcpu *vcpu, const struct emul_ctx *ctx)
+{
+	u64 rsp = ctx->gpr[EMUL_RSP];
+
+	memcpy(vcpu->gpr, ctx->gpr, sizeof(vcpu->gpr));
+	vcpu_write_rsp(vcpu, rsp);
+	vcpu_write_rip(vcpu, ctx->rip);
+	vcpu_write_rflags(vcpu, ctx->rflags);
+}
+
+static void forget_reads(struct vitro_vcpu *vcpu)
+{
+	vcpu->io.nr_reads = 0;
+	vcpu->io.next_read = 0;
+}
+
+static void fill_mmio_exit(struct vitro_vcpu *vcpu, const struct vitro_mmio_fragment *f,
+			   bool write)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = f->gpa;
+	run->mmio.len = f->len;
+	run->mmio.is_write = write;
+	if (write)
+		memcpy(run->mmio.data, f->data, sizeof(f->data));
+}
+
+static int emulate(struct vitro_vcpu *vcpu, bool replay);
+
+static int complete_read(struct vitro_vcpu *vcpu)
+{
+	struct vitro_mmio_fragment *f = &vcpu->io.reads[vcpu->io.nr_reads - 1];
+
+	memcpy(f->data, vcpu->run->mmio.data, sizeof(f->data));
+	f->done = true;
+	vcpu->io.next_read = 0;
+	return emulate(vcpu, true);
+}
+
+/* Hands the posted writes out one by one. */
+static int next_write(struct vitro_vcpu *vcpu)
+{
+	struct vitro_io_state *io = &vcpu->io;
+
+	if (io->next_write == io->nr_writes) {
+		io->next_write = 0;
+		io->nr_writes = 0;
+		return 1;
+	}
+	fill_mmio_exit(vcpu, &io->writes[io->next_write++], true);
+	vcpu->complete = next_write;
+	return 0;
+}
+
+static int complete_string_in(struct vitro_vcpu *vcpu)
+{
+	vcpu->io.pio.answered = true;
+	return emulate(vcpu, true);
+}
+
+/* User space has to answer before the instruction can go on. */
+static int emulation_pending(struct vitro_vcpu *vcpu)
+{
+	if (vcpu->io.pio.pending) {
+		vitro_fill_io_exit(vcpu);
+		vcpu->complete = complete_string_in;
+		return 0;
+	}
+	fill_mmio_exit(vcpu, &vcpu->io.reads[vcpu->io.nr_reads - 1], false);
+	vcpu->complete = complete_read;
+	return 0;
+}
+
+static int emulation_done(struct vitro_vcpu *vcpu, u64 old_rip)
+{
+	bool traced = vcpu_rflags(vcpu) & X86_EFLAGS_TF;
+
+	forget_reads(vcpu);
+	if (vcpu_rip(vcpu) != old_rip) {
+		vitro_backend->set_shadow(vcpu, 0);
+		if (traced)
+			vitro_queue_db(vcpu, DR6_BS);
+	}
+	if (vcpu->io.pio.pending) {
+		vcpu->io.pio.pending = false;
+		vitro_fill_io_exit(vcpu);
+		vcpu->complete = next_write;
+		return 0;
+	}
+	return next_write(vcpu);
+}
+
+static void queue_fault(struct vitro_vcpu *vcpu, const struct emul_exception *fault)
+{
+	if (fault->vector == X86_TRAP_PF)
+		vitro_queue_page_fault(vcpu, fault->cr2, fault->error_code);
+	else if (fault->has_error)
+		vitro_queue_exception_error(vcpu, fault->vector, fault->error_code);
+	else
+		vitro_queue_exception(vcpu, fault->vector);
+}
+
+/* @replay: user space has answered; the instruction is the same as before. */
+static int emulate(struct vitro_vcpu *vcpu, bool replay)
+{
+	struct emul_ctx *ctx = vcpu->emul;
+	u64 old_rip = vcpu_rip(vcpu);
+	int r;
+
+	fill_context(vcpu, ctx);
+	if (!replay) {
+		ctx->insn.fetched = 0;
+		forget_reads(vcpu);
+	}
+	vcpu->stats.emulated_insns++;
+	r = emul_step(ctx);
+	take_context(vcpu, ctx);
+
+	switch (r) {
+	case EMUL_DONE:
+		return emulation_done(vcpu, old_rip);
+	case EMUL_FAULT:
+		forget_reads(vcpu);
+		vcpu->io.pio.answered = false;
+		queue_fault(vcpu, &ctx->fault);
+		return 1;
+	case EMUL_PENDING:
+		return emulation_pending(vcpu);
+	default:
+		forget_reads(vcpu);
+		return vitro_emulation_failed(vcpu, ctx->insn.bytes, ctx->insn.fetched);
+	}
+}
+
+/**
+ * vitro_emulate_insn() - emulate the instruction at RIP
+ * @vcpu: the vCPU
+ *
+ * Context: process context, vm->srcu held for reading.
+ * Return: 1: go on; 0: user space has to finish the instruction, or it cannot
+ * be emulated; kvm_run tells.
+ */
+int vitro_emulate_insn(struct vitro_vcpu *vcpu)
+{
+	return emulate(vcpu, false);
+}

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Model-specific registers that are the same for both vendors. What is not
+ * known here is the backend's; what it does not know raises #GP.
+ */
+#include <linux/kvm_para.h>
+#include <linux/nospec.h>
+#include <linux/string.h>
+#include <asm/apicdef.h>
+#include <asm/cpufeature.h>
+#include <asm/mce.h>
+#include <asm/mtrr.h>
+#include <asm/msr-index.h>
+#include <asm/msr.h>
+#include <asm/processor-flags.h>
+
+#include "backend.h"
+#include "clock.h"
+#include "cpuid.h"
+#include "cr.h"
+#include "irqchip/irqchip.h"
+#include "msr.h"
+#include "vm.h"
+
+#define PAT_RESET	0x0007040600070406ULL
+#define MTRR_VARIABLE	8
+/* Eight variable ranges, fixed ranges, write-combining. */
+#define MTRR_CAP	(MTRR_VARIABLE | BIT(8) | BIT(10))
+#define MTRR_DEF_BITS	0xcffULL
+#define APIC_MSR_END	0x8ff
+
+/* IA32_ARCH_CAPABILITIES bits that concern what the guest can see or do. */
+#define ARCH_CAP_PASSED							\
+	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA |		\
+	 ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | \
+	 ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TAA_NO | ARCH_CAP_SBDR_SSDP_NO | \
+	 ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR |	\
+	 ARCH_CAP_RRSBA | ARCH_CAP_PBRSB_NO)
+#define SPEC_CTRL_BITS	(SPEC_CTRL_IBRS | SPEC_CTRL_STIBP | SPEC_CTRL_SSBD)
+
+/*
+ * Registers of model-specific monitoring that systems touch without asking
+ * CPUID: they read as zero, and what is written is dropped.
+ */
+static bool reads_as_zero(u32 msr)
+{
+	switch (msr) {
+	case MSR_IA32_PLATFORM_ID:
+	case MSR_IA32_EBL_CR_POWERON:
+	case MSR_IA32_P5_MC_ADDR:
+	case MSR_IA32_P5_MC_TYPE:
+	case MSR_EBC_FREQUENCY_ID:
+	case MSR_IA32_LASTBRANCHFROMIP:
+	case MSR_IA32_LASTBRANCHTOIP:
+	case MSR_IA32_LASTINTFROMIP:
+	case MSR_IA32_LASTINTTOIP:
+	case MSR_IA32_PERF_CTL:
+	case MSR_IA32_BBL_CR_CTL3:
+	case MSR_VM_HSAVE_PA:
+	case MSR_K7_EVNTSEL0 ... MSR_K7_EVNTSEL3:
+	case MSR_K7_PERFCTR0 ... MSR_K7_PERFCTR3:
+	case MSR_P6_EVNTSEL0 ... MSR_P6_EVNTSEL1:
+	case MSR_P6_PERFCTR0 ... MSR_P6_PERFCTR1:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
+ * vitro_arch_capabilities() - IA32_ARCH_CAPABILITIES as guests get it
+ *
+ * Context: any.
+ */
+u64 vitro_arch_capabilities(void)
+{
+	u64 value = 0;
+
+	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
+		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, value);
+	/* L1D is flushed at VM entry where that is needed. */
+	return (value & ARCH_CAP_PASSED) | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
+}
+
+/**
+ * vitro_msr_reset() - power-up values of MSRs
+ * @vcpu: the vCPU
+ */
+void vitro_msr_reset(struct vitro_vcpu *vcpu)
+{
+	u64 apic_base = vcpu->msrs.apic_base;
+
+	memset(&vcpu->msrs, 0, sizeof(vcpu->msrs));
+	vcpu->msrs.apic_base = apic_base;
+	vcpu->msrs.pat = PAT_RESET;
+	vcpu->msrs.misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING;
+	vcpu->msrs.ucode_rev = 0x100000000ULL;
+	vcpu->msrs.arch_capabilities = vitro_arch_capabilities();
+	vitro_tsc_reset(vcpu);
+}
+
+static bool valid_memory_type(u8 type)
+{
+	return type == 0 || type == 1 || (type >= 4 && type <= 6);
+}
+
+static bool valid_types(u64 value)
+{
+	int i;
+
+	for (i = 0; i < 8; i++)
+		if (!valid_memory_type(value >> (8 * i)))
+			return false;
+	return true;
+}
+
+static bool valid_pat(u64 value)
+{
+	int i;
+	u8 type;
+
+	for (i = 0; i < 8; i++) {
+		type = value >> (8 * i);
+		if (!valid_memory_type(type) && type != 7)
+			return false;
+	}
+	return true;
+}
+
+/* Where a fixed-range or variable-range MTRR is kept, NULL if it is neither. */
+static u64 *mtrr_field(struct vitro_vcpu *vcpu, u32 msr)
+{
+	switch (msr) {
+	case MSR_MTRRfix64K_00000:
+		return &vcpu->msrs.mtrr_fixed[0];
+	case MSR_MTRRfix16K_80000:
+	case MSR_MTRRfix16K_A0000:
+		return &vcpu->msrs.mtrr_fixed[1 + (msr & 1)];
+	case MSR_MTRRfix4K_C0000 ... MSR_MTRRfix4K_F8000:
+		return &vcpu->msrs.mtrr_fixed[3 + array_index_nospec(msr & 7, 8)];
+	case MTRRphysBase_MSR(0) ... MTRRphysMask_MSR(MTRR_VARIABLE - 1):
+		return &vcpu->msrs.mtrr_var[array_index_nospec(msr & 15, 2 * MTRR_VARIABLE)];
+	default:
+		return NULL;
+	}
+}
+
+/* Memory types are the guest's own business: nested paging has all its RAM write-back. */
+static int set_mtrr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
+{
+	u64 *field = mtrr_field(vcpu, msr);
+	u64 reserved = ~(BIT_ULL(vcpu->maxphyaddr) - 1);
+
+	if (msr == MSR_MTRRdefType) {
+		if (value & ~MTRR_DEF_BITS || !valid_memory_type(value))
+			return 1;
+		vcpu->msrs.mtrr_def_type = value;
+		return 0;
+	}
+	if (!field)
+		return 1;
+	if (msr >= MSR_MTRRfix64K_00000) {
+		if (!valid_types(value))
+			return 1;
+	} else if (msr & 1) {
+		if (value & (reserved | 0x7ff))
+			return 1;
+	} else if (value & (reserved | 0xf00) || !valid_memory_type(value)) {
+		return 1;
+	}
+	*field = value;
+	return 0;
+}
+
+static int get_lapic_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value)
+{
+	return vcpu->lapic ? vitro_lapic_msr_read(vcpu, msr, value) : 1;
+}
+
+/* Features of the processor, which user space may hide or set but a guest not. */
+static int get_feature_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool host)
+{
+	switch (msr) {
+	case MSR_IA32_UCODE_REV:
+		*value = vcpu->msrs.ucode_rev;
+		return 0;
+	case MSR_PLATFORM_INFO:
+		*value = vcpu->msrs.platform_info;
+		return 0;
+	case MSR_IA32_ARCH_CAPABILITIES:
+		if (!host && !vcpu_has(vcpu, VITRO_GF_ARCH_CAP))
+			return 1;
+		*value = vcpu->msrs.arch_capabilities;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int get_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value)
+{
+	switch (msr) {
+	case MSR_KVM_WALL_CLOCK:
+	case MSR_KVM_WALL_CLOCK_NEW:
+		*value = vcpu->msrs.wall_clock;
+		return 0;
+	case MSR_KVM_SYSTEM_TIME:
+	case MSR_KVM_SYSTEM_TIME_NEW:
+		*value = vcpu->msrs.system_time;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+int vitro_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool host)
+{
+	u64 *field;
+	int r;
+
+	*value = 0;
+	switch (msr) {
+	case MSR_IA32_TSC:
+		*value = rdtsc() + vcpu->tsc_offset;
+		return 0;
+	case MSR_IA32_TSC_DEADLINE:
+		if (!host && !vcpu_has(vcpu, VITRO_GF_TSC_DEADLINE))
+			return 1;
+		*value = vcpu->lapic ? vitro_lapic_get_deadline(vcpu) : 0;
+		return 0;
+	case MSR_IA32_TSC_ADJUST:
+		if (!host && !vcpu_has(vcpu, VITRO_GF_TSC_ADJUST))
+			return 1;
+		*value = vcpu->msrs.tsc_adjust;
+		return 0;
+	case MSR_IA32_APICBASE:
+		*value = vcpu->msrs.apic_base;
+		return 0;
+	case APIC_BASE_MSR ... APIC_MSR_END:
+		return get_lapic_msr(vcpu, msr, value);
+	case MSR_EFER:
+		*value = vcpu->efer;
+		return 0;
+	case MSR_IA32_CR_PAT:
+		*value = vcpu->msrs.pat;
+		return 0;
+	case MSR_TSC_AUX:
+		if (!host && !vcpu_has(vcpu, VITRO_GF_RDTSCP | VITRO_GF_RDPID))
+			return 1;
+		*value = vcpu->msrs.tsc_aux;
+		return 0;
+	case MSR_IA32_SPEC_CTRL:
+		if (!host && !vcpu_has(vcpu, VITRO_GF_SPEC_CTRL))
+			return 1;
+		*value = vcpu->msrs.spec_ctrl;
+		return 0;
+	case MSR_IA32_MISC_ENABLE:
+		*value = vcpu->msrs.misc_enable;
+		return 0;
+	case MSR_MTRRcap:
+		*value = MTRR_CAP;
+		return 0;
+	case MSR_MTRRdefType:
+		*value = vcpu->msrs.mtrr_def_type;
+		return 0;
+	case MSR_IA32_MCG_CAP:
+		return 0;	/* no banks */
+	case MSR_IA32_MCG_STATUS:
+		*value = vcpu->msrs.mcg_status;
+		return 0;
+	}
+
+	r = get_feature_msr(vcpu, msr, value, host);
+	if (r >= 0)
+		return r;
+	r = get_kvm_msr(vcpu, msr, value);
+	if (r >= 0)
+		return r;
+	field = mtrr_field(vcpu, msr);
+	if (field) {
+		*value = *field;
+		return 0;
+	}
+	if (!vitro_backend->get_msr(vcpu, msr, value))
+		return 0;
+	*value = 0;
+	return !reads_as_zero(msr);
+}
+
+bool vitro_msr_write_sleeps(u32 msr)
+{
+	switch (msr) {
+	case MSR_KVM_WALL_CLOCK:
+	case MSR_KVM_WALL_CLOCK_NEW:
+	case MSR_KVM_SYSTEM_TIME:
+	case MSR_KVM_SYSTEM_TIME_NEW:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Commands: written to act, never read. */
+static int write_command(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
+{
+	bool offered = msr == MSR_IA32_PRED_CMD ? vcpu_has(vcpu, VITRO_GF_PRED_CMD) :
+						  vcpu_has(vcpu, VITRO_GF_FLUSH_CMD);
+
+	/* Both have one defined bit, bit 0. */
+	if ((!host && !offered) || value & ~1ULL)
+		return 1;
+	if (value && !host)
+		wrmsrl(msr, value);
+	return 0;
+}
+
+static int set_feature_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
+{
+	switch (msr) {
+	case MSR_IA32_UCODE_REV:
+		/* A guest writes zero before it asks for the revision by CPUID. */
+		if (host)
+			vcpu->msrs.ucode_rev = value;
+		return 0;
+	case MSR_IA32_UCODE_WRITE:
+	case MSR_AMD64_PATCH_LOADER:
+		return 0;
+	case MSR_PLATFORM_INFO:
+		if (!host)
+			return 1;
+		vcpu->msrs.platform_info = value;
+		return 0;
+	case MSR_IA32_ARCH_CAPABILITIES:
+		if (!host)
+			return 1;
+		vcpu->msrs.arch_capabilities = value;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int set_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
+{
+	switch (msr) {
+	case MSR_KVM_WALL_CLOCK:
+	case MSR_KVM_WALL_CLOCK_NEW:
+		vcpu->msrs.wall_clock = value;
+		return vitro_write_wall_clock(vcpu, value);
+	case MSR_KVM_SYSTEM_TIME:
+	case MSR_KVM_SYSTEM_TIME_NEW:
+		vcpu->msrs.system_time = value;
+		return vitro_set_system_time(vcpu, value);
+	default:
+		return -1;
+	}
+}
+
+int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
+{
+	int r;
+
+	switch (msr) {
+	case MSR_IA32_TSC:
+		vitro_tsc_write(vcpu, value, host);
+		return 0;
+	case MSR_IA32_TSC_DEADLINE:
+		if (!host && !vcpu_has(vcpu, VITRO_GF_TSC_DEADLINE))
+			return 1;
+		if (vcpu->lapic)
+			vitro_lapic_set_deadline(vcpu, value);
+		return 0;
+	case MSR_IA32_TSC_ADJUST:
+		if (!host && !vcpu_has(vcpu, VITRO_GF_TSC_ADJUST))
+			return 1;
+		vitro_tsc_adjust(vcpu, value, host);
+		return 0;
+	case MSR_IA32_APICBASE:
+		r = vitro_apic_base_write(vcpu, value, host);
+		vitro_cpuid_runtime(vcpu);
+		return r;
+	case APIC_BASE_MSR ... APIC_MSR_END:
+		return vcpu->lapic ? vitro_lapic_msr_write(vcpu, msr, value) : 1;
+	case MSR_EFER:
+		if (host && value & EFER_LMA && value & EFER_LME && vcpu->efer & EFER_LMA)
+			value &= ~(u64)EFER_LMA;
+		return vitro_write_efer(vcpu, value);
+	case MSR_IA32_CR_PAT:
+		if (!valid_pat(value))
+			return 1;
+		vcpu->msrs.pat = value;
+		return 0;
+	case MSR_TSC_AUX:
+		if ((!host && !vcpu_has(vcpu, VITRO_GF_RDTSCP | VITRO_GF_RDPID)) || value >> 32)
+			return 1;
+		vcpu->msrs.tsc_aux = value;
+		return 0;
+	case MSR_IA32_SPEC_CTRL:
+		if ((!host && !vcpu_has(vcpu, VITRO_GF_SPEC_CTRL)) || value & ~SPEC_CTRL_BITS)
+			return 1;
+		vcpu->msrs.spec_ctrl = value;
+		return 0;
+	case MSR_IA32_PRED_CMD:
+	case MSR_IA32_FLUSH_CMD:
+		return write_command(vcpu, msr, value, host);
+	case MSR_IA32_MISC_ENABLE:
+		vcpu->msrs.misc_enable = value;
+		return 0;
+	case MSR_IA32_MCG_STATUS:
+		if (value && !host)
+			return 1;
+		vcpu->msrs.mcg_status = value;
+		return 0;
+	case MSR_MTRRdefType:
+		return set_mtrr(vcpu, msr, value);
+	}
+
+	r = set_feature_msr(vcpu, msr, value, host);
+	if (r >= 0)
+		return r;
+	r = set_kvm_msr(vcpu, msr, value);
+	if (r >= 0)
+		return r;
+	if (mtrr_field(vcpu, msr))
+		return set_mtrr(vcpu, msr, value);
+	if (!vitro_backend->set_msr(vcpu, msr, value))
+		return 0;
+	return !reads_as_zero(msr);
+}

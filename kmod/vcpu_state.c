@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A vCPU's architectural state as the API reads and writes it.
+ */
+#include <linux/errno.h>
+#include <linux/kvm.h>
+#include <linux/nospec.h>
+#include <linux/string.h>
+#include <asm/processor-flags.h>
+#include <asm/traps.h>
+
+#include "backend.h"
+#include "cpuid.h"
+#include "cr.h"
+#include "insn.h"
+#include "irqchip/irqchip.h"
+#include "msr.h"
+#include "vcpu_state.h"
+#include "vm.h"
+
+void vitro_get_regs(struct vitro_vcpu *vcpu, struct kvm_regs *regs)
+{
+	regs->rax = vcpu->gpr[VITRO_RAX];
+	regs->rbx = vcpu->gpr[VITRO_RBX];
+	regs->rcx = vcpu->gpr[VITRO_RCX];
+	regs->rdx = vcpu->gpr[VITRO_RDX];
+	regs->rsi = vcpu->gpr[VITRO_RSI];
+	regs->rdi = vcpu->gpr[VITRO_RDI];
+	regs->rsp = vcpu_rsp(vcpu);
+	regs->rbp = vcpu->gpr[VITRO_RBP];
+	regs->r8 = vcpu->gpr[VITRO_R8];
+	regs->r9 = vcpu->gpr[VITRO_R9];
+	regs->r10 = vcpu->gpr[VITRO_R10];
+	regs->r11 = vcpu->gpr[VITRO_R11];
+	regs->r12 = vcpu->gpr[VITRO_R12];
+	regs->r13 = vcpu->gpr[VITRO_R13];
+	regs->r14 = vcpu->gpr[VITRO_R14];
+	regs->r15 = vcpu->gpr[VITRO_R15];
+	regs->rip = vcpu_rip(vcpu);
+	regs->rflags = vcpu_rflags(vcpu);
+}
+
+void vitro_set_regs(struct vitro_vcpu *vcpu, const struct kvm_regs *regs)
+{
+	vcpu->gpr[VITRO_RAX] = regs->rax;
+	vcpu->gpr[VITRO_RBX] = regs->rbx;
+	vcpu->gpr[VITRO_RCX] = regs->rcx;
+	vcpu->gpr[VITRO_RDX] = regs->rdx;
+	vcpu->gpr[VITRO_RSI] = regs->rsi;
+	vcpu->gpr[VITRO_RDI] = regs->rdi;
+	vcpu_write_rsp(vcpu, regs->rsp);
+	vcpu->gpr[VITRO_RBP] = regs->rbp;
+	vcpu->gpr[VITRO_R8] = regs->r8;
+	vcpu->gpr[VITRO_R9] = regs->r9;
+	vcpu->gpr[VITRO_R10] = regs->r10;
+	vcpu->gpr[VITRO_R11] = regs->r11;
+	vcpu->gpr[VITRO_R12] = regs->r12;
+	vcpu->gpr[VITRO_R13] = regs->r13;
+	vcpu->gpr[VITRO_R14] = regs->r14;
+	vcpu->gpr[VITRO_R15] = regs->r15;
+	vcpu_write_rip(vcpu, regs->rip);
+	vcpu_write_rflags(vcpu, regs->rflags | X86_EFLAGS_FIXED);
+
+	/* The caller put the guest somewhere else: the fault there is moot. */
+	vcpu->events.exception.pending = false;
+	vitro_request(vcpu, VITRO_REQ_EVENT);
+}
+
+static void get_dtable(struct kvm_dtable *out,
+		       void (*get)(struct vitro_vcpu *, struct vitro_dtable *),
+		       struct vitro_vcpu *vcpu)
+{
+	struct vitro_dtable table;
+
+	get(vcpu, &table);
+	memset(out, 0, sizeof(*out));
+	out->base = table.base;
+	out->limit = table.limit;
+}
+
+void vitro_get_sregs(struct vitro_vcpu *vcpu, struct kvm_sregs *sregs)
+{
+	const struct vitro_backend *b = vitro_backend;
+	int irq = VITRO_NO_VECTOR;
+
+	memset(sregs, 0, sizeof(*sregs));
+	b->get_segment(vcpu, VITRO_CS, &sregs->cs);
+	b->get_segment(vcpu, VITRO_DS, &sregs->ds);
+	b->get_segment(vcpu, VITRO_ES, &sregs->es);
+	b->get_segment(vcpu, VITRO_FS, &sregs->fs);
+	b->get_segment(vcpu, VITRO_GS, &sregs->gs);
+	b->get_segment(vcpu, VITRO_SS, &sregs->ss);
+	b->get_segment(vcpu, VITRO_TR, &sregs->tr);
+	b->get_segment(vcpu, VITRO_LDTR, &sregs->ldt);
+	get_dtable(&sregs->idt, b->get_idt, vcpu);
+	get_dtable(&sregs->gdt, b->get_gdt, vcpu);
+	sregs->cr0 = vcpu_cr0(vcpu);
+	sregs->cr2 = vcpu->cr2;
+	sregs->cr3 = vcpu_cr3(vcpu);
+	sregs->cr4 = vcpu_cr4(vcpu);
+	sregs->cr8 = vitro_read_cr8(vcpu);
+	sregs->efer = vcpu->efer;
+	sregs->apic_base = vcpu->msrs.apic_base;
+
+	if (vcpu->events.irq.injected && !vcpu->events.irq.soft)
+		irq = vcpu->events.irq.vector;
+	else
+		irq = vcpu->events.user_irq;
+	if (irq != VITRO_NO_VECTOR)
+		sregs->interrupt_bitmap[irq / 64] |= BIT_ULL(irq % 64);
+}
+
+/* The bit set in the bitmap, VITRO_NO_VECTOR if none is. */
+static int pending_vector(const struct kvm_sregs *sregs)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sregs->interrupt_bitmap); i++)
+		if (sregs->interrupt_bitmap[i])
+			return i * 64 + __ffs64(sregs->interrupt_bitmap[i]);
+	return VITRO_NO_VECTOR;
+}
+
+static void set_dtable(struct vitro_vcpu *vcpu, const struct kvm_dtable *in,
+		       void (*set)(struct vitro_vcpu *, const struct vitro_dtable *))
+{
+	struct vitro_dtable table = { .base = in->base, .limit = in->limit };
+
+	set(vcpu, &table);
+}
+
+static void set_segments(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+	const struct vitro_backend *b = vitro_backend;
+
+	b->set_segment(vcpu, VITRO_CS, &sregs->cs);
+	b->set_segment(vcpu, VITRO_DS, &sregs->ds);
+	b->set_segment(vcpu, VITRO_ES, &sregs->es);
+	b->set_segment(vcpu, VITRO_FS, &sregs->fs);
+	b->set_segment(vcpu, VITRO_GS, &sregs->gs);
+	b->set_segment(vcpu, VITRO_SS, &sregs->ss);
+	b->set_segment(vcpu, VITRO_TR, &sregs->tr);
+	b->set_segment(vcpu, VITRO_LDTR, &sregs->ldt);
+}
+
+/**
+ * vitro_set_sregs() - KVM_SET_SREGS
+ *
+ * Return: 0, or -EINVAL if the control registers contradict each other; then
+ * nothing has changed.
+ */
+int vitro_set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+	const struct vitro_backend *b = vitro_backend;
+	int vector = pending_vector(sregs);
+
+	if (!vitro_crs_valid(vcpu, sregs->cr0, sregs->cr3, sregs->cr4, sregs->efer) ||
+	    sregs->cr8 > 15)
+		return -EINVAL;
+	if (vitro_apic_base_write(vcpu, sregs->apic_base, true))
+		return -EINVAL;
+
+	set_dtable(vcpu, &sregs->idt, b->set_idt);
+	set_dtable(vcpu, &sregs->gdt, b->set_gdt);
+	vcpu->cr2 = sregs->cr2;
+	vitro_write_cr8(vcpu, sregs->cr8);
+	b->set_efer(vcpu, sregs->efer);
+	b->set_cr0(vcpu, sregs->cr0 | X86_CR0_ET);
+	b->set_cr4(vcpu, sregs->cr4);
+	/* After CR0 and CR4: with PAE paging it loads the PDPTEs. */
+	b->set_cr3(vcpu, sregs->cr3);
+	set_segments(vcpu, sregs);
+	b->flush_guest_tlb(vcpu);
+	vitro_cpuid_runtime(vcpu);
+
+	if (vector != VITRO_NO_VECTOR) {
+		vcpu->events.irq.injected = true;
+		vcpu->events.irq.soft = false;
+		vcpu->events.irq.vector = vector;
+	}
+	/* Older user space starts the boot processor by its reset vector. */
+	if (vcpu->lapic && vcpu->id == vcpu->vm->bsp_id &&
+	    vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED &&
+	    sregs->cs.selector == 0xf000 && vcpu_rip(vcpu) == 0xfff0)
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	vitro_request(vcpu, VITRO_REQ_EVENT);
+	return 0;
+}
+
+int vitro_get_mp_state(struct vitro_vcpu *vcpu, struct kvm_mp_state *state)
+{
+	state->mp_state = READ_ONCE(vcpu->mp_state);
+	return 0;
+}
+
+int vitro_set_mp_state(struct vitro_vcpu *vcpu, const struct kvm_mp_state *state)
+{
+	switch (state->mp_state) {
+	case KVM_MP_STATE_RUNNABLE:
+		break;
+	case KVM_MP_STATE_UNINITIALIZED:
+	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_HALTED:
+		/* Only the in-kernel APIC can end these states. */
+		if (!vcpu->lapic)
+			return -EINVAL;
+		break;
+	case KVM_MP_STATE_SIPI_RECEIVED:
+		if (!vcpu->lapic)
+			return -EINVAL;
+		WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_INIT_RECEIVED);
+		vitro_deliver_sipi(vcpu, vcpu->sipi_vector);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+	WRITE_ONCE(vcpu->mp_state, state->mp_state);
+	vitro_request(vcpu, VITRO_REQ_EVENT);
+	return 0;
+}
+
+void vitro_get_events(struct vitro_vcpu *vcpu, struct kvm_vcpu_events *events)
+{
+	const struct vitro_events *ev = &vcpu->events;
+
+	memset(events, 0, sizeof(*events));
+	events->exception.injected = ev->exception.injected || ev->exception.pending;
+	events->exception.nr = ev->exception.vector;
+	events->exception.has_error_code = ev->exception.has_error_code;
+	events->exception.error_code = ev->exception.error_code;
+	events->interrupt.injected = ev->irq.injected && !ev->irq.soft;
+	events->interrupt.nr = ev->irq.vector;
+	events->interrupt.shadow = vitro_backend->get_shadow(vcpu);
+	events->nmi.injected = ev->nmi.injected;
+	events->nmi.pending = ev->nmi.pending + atomic_read(&vcpu->nmi_queued) != 0;
+	events->nmi.masked = vitro_backend->get_nmi_mask(vcpu);
+	events->sipi_vector = vcpu->sipi_vector;
+	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+}
+
+#define SETTABLE_EVENT_FLAGS (KVM_VCPUEVENT_VALID_NMI_PENDING |	\
+			      KVM_VCPUEVENT_VALID_SIPI_VECTOR |	\
+			      KVM_VCPUEVENT_VALID_SHADOW)
+
+int vitro_set_events(struct vitro_vcpu *vcpu, const struct kvm_vcpu_events *events)
+{
+	struct vitro_events *ev = &vcpu->events;
+
+	if (events->flags & ~SETTABLE_EVENT_FLAGS)
+		return -EINVAL;
+	if (events->exception.injected &&
+	    (events->exception.nr > 31 || events->exception.nr == X86_TRAP_NMI))
+		return -EINVAL;
+
+	ev->exception.pending = false;
+	ev->exception.has_payload = false;
+	ev->exception.injected = events->exception.injected;
+	ev->exception.vector = array_index_nospec(events->exception.nr, 32);
+	ev->exception.has_error_code = events->exception.has_error_code;
+	ev->exception.error_code = events->exception.error_code;
+	ev->irq.injected = events->interrupt.injected;
+	ev->irq.vector = events->interrupt.nr;
+	ev->irq.soft = events->interrupt.soft;
+	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW)
+		vitro_backend->set_shadow(vcpu, events->interrupt.shadow &
+					  (KVM_X86_SHADOW_INT_MOV_SS | KVM_X86_SHADOW_INT_STI));
+	ev->nmi.injected = events->nmi.injected;
+	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
+		ev->nmi.pending = !!events->nmi.pending;
+		atomic_set(&vcpu->nmi_queued, 0);
+	}
+	vitro_backend->set_nmi_mask(vcpu, events->nmi.masked);
+	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR && vcpu->lapic)
+		vcpu->sipi_vector = events->sipi_vector;
+	vitro_request(vcpu, VITRO_REQ_EVENT);
+	return 0;
+}
+
+void vitro_get_debugregs(struct vitro_vcpu *vcpu, struct kvm_debugregs *regs)
+{
+	memset(regs, 0, sizeof(*regs));
+	memcpy(regs->db, vcpu->dr, sizeof(regs->db));
+	regs->dr6 = vcpu->dr6;
+	regs->dr7 = vcpu->dr7;
+}
+
+int vitro_set_debugregs(struct vitro_vcpu *vcpu, const struct kvm_debugregs *regs)
+{
+	if (regs->flags || regs->dr6 >> 32 || regs->dr7 >> 32)
+		return -EINVAL;
+	memcpy(vcpu->dr, regs->db, sizeof(regs->db));
+	vcpu->dr6 = (regs->dr6 & DR6_WRITABLE) | DR6_FIXED_ONES;
+	vcpu->dr7 = (regs->dr7 & DR7_WRITABLE) | DR7_FIXED_1;
+	vitro_backend->set_dr7(vcpu, vcpu->dr7);
+	return 0;
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The VM file descriptor: creation, lifetime, and the calls that concern a
+ * VM as a whole.
+ */
+#define pr_fmt(fmt) "vitro: " fmt
+
+#include <linux/anon_inodes.h>
+#include <linux/compat.h>
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "../uapi/vitro.h"
+#include "backend.h"
+#include "clock.h"
+#include "dev.h"
+#include "ioctl.h"
+#include "irqchip/irqchip.h"
+#include "run.h"
+#include "vm.h"
+
+/* Classes of lock in the table of VM calls. */
+enum {
+	LOCK_NONE,		/* the call takes what it needs */
+	LOCK_VM,		/* vm->lock */
+	LOCK_ANY_MM,		/* none, and other processes may call */
+};
+
+static void free_vm(struct vitro_vm *vm)
+{
+	int i;
+
+	/* From here on no notifier callback runs, and no vCPU is in RUN. */
+	vitro_tdp_release(vm);
+	/* Timers and irqfds send to vCPUs, so they go first. */
+	vitro_irqchip_destroy(vm);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vitro_vcpu_destroy(vm->vcpus[i]);
+	vitro_iobus_destroy(vm);
+	vitro_memslots_free(vm);
+	vitro_tdp_destroy(vm);
+	vitro_backend->vm_destroy(vm);
+	cleanup_srcu_struct(&vm->srcu);
+	mmdrop(vm->mm);
+	kvfree(vm);
+}
+
+void vitro_vm_get(struct vitro_vm *vm)
+{
+	refcount_inc(&vm->users);
+}
+
+void vitro_vm_put(struct vitro_vm *vm)
+{
+	if (refcount_dec_and_test(&vm->users))
+		free_vm(vm);
+}
+
+static struct vitro_vm *alloc_vm(void)
+{
+	struct vitro_vm *vm;
+	int err;
+
+	vm = kvzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+
+	refcount_set(&vm->users, 1);
+	mutex_init(&vm->lock);
+	mutex_init(&vm->slots_lock);
+	mutex_init(&vm->irq_lock);
+	rwlock_init(&vm->mmu_lock);
+	vitro_clock_init(vm);
+	snprintf(vm->stats_id, sizeof(vm->stats_id), "vitro-%d", task_tgid_nr(current));
+	vm->mm = current->mm;
+	mmgrab(vm->mm);
+
+	err = init_srcu_struct(&vm->srcu);
+	if (err)
+		goto free;
+	err = vitro_memslots_init(vm);
+	if (err)
+		goto srcu;
+	err = vitro_backend->vm_create(vm);
+	if (err)
+		goto memslots;
+	err = vitro_tdp_create(vm);
+	if (err)
+		goto backend;
+	return vm;
+
+backend:
+	vitro_backend->vm_destroy(vm);
+memslots:
+	vitro_memslots_free(vm);
+srcu:
+	cleanup_srcu_struct(&vm->srcu);
+free:
+	mmdrop(vm->mm);
+	kvfree(vm);
+	return ERR_PTR(err);
+}
+
+static long vm_create_vcpu(void *obj, void *data, unsigned long arg)
+{
+	if (arg >= VITRO_MAX_VCPUS)
+		return -EINVAL;
+	return vitro_vcpu_create(obj, arg);
+}
+
+static long vm_set_user_memory_region(void *obj, void *data, unsigned long arg)
+{
+	return vitro_set_memslot(obj, data);
+}
+
+static long vm_get_dirty_log(void *obj, void *data, unsigned long arg)
+{
+	return vitro_get_dirty_log(obj, data);
+}
+
+/*
+ * Real mode runs natively here (unrestricted guest, SVM), so the pages that
+ * these two calls set aside are not used. The address is checked as KVM does.
+ */
+static long vm_set_tss_addr(void *obj, void *data, unsigned long arg)
+{
+	return arg > 0xffffffffUL - 3 * PAGE_SIZE ? -EINVAL : 0;
+}
+
+static long vm_set_identity_map_addr(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+
+	if (vm->nr_vcpus)
+		return -EINVAL;
+	vm->identity_map_addr = *(u64 *)data;
+	return 0;
+}
+
+static long vm_set_boot_cpu_id(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+
+	if (vm->nr_vcpus)
+		return -EBUSY;
+	vm->bsp_id = arg;
+	return 0;
+}
+
+static long vm_create_irqchip(void *obj, void *data, unsigned long arg)
+{
+	return vitro_irqchip_create(obj);
+}
+
+static long vm_get_irqchip(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+
+	return vm->irqchip_in_kernel ? vitro_irqchip_get(vm, data) : -ENXIO;
+}
+
+static long vm_set_irqchip(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+
+	return vm->irqchip_in_kernel ? vitro_irqchip_set(vm, data) : -ENXIO;
+}
+
+static long vm_irq_line(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+	struct kvm_irq_level *line = data;
+
+	if (!smp_load_acquire(&vm->irqchip_in_kernel))
+		return -ENXIO;
+	line->status = vitro_set_irq(vm, line->irq, line->level);
+	return 0;
+}
+
+static long vm_signal_msi(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+
+	if (!smp_load_acquire(&vm->irqchip_in_kernel))
+		return -EINVAL;
+	return vitro_send_msi(vm, data);
+}
+
+static long vm_create_pit(void *obj, void *data, unsigned long arg)
+{
+	struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	return vitro_pit_create(obj, &config);
+}
+
+static long vm_create_pit2(void *obj, void *data, unsigned long arg)
+{
+	return vitro_pit_create(obj, data);
+}
+
+static long vm_get_pit2(void *obj, void *data, unsigned long arg)
+{
+	return vitro_pit_get(obj, data);
+}
+
+static long vm_set_pit2(void *obj, void *data, unsigned long arg)
+{
+	return vitro_pit_set(obj, data);
+}
+
+static long vm_reinject_control(void *obj, void *data, unsigned long arg)
+{
+	return vitro_pit_reinject(obj, data);
+}
+
+static long vm_set_gsi_routing(void *obj, void *data, unsigned long arg)
+{
+	struct kvm_irq_routing *routing = data;
+	struct kvm_irq_routing_entry *entries = NULL;
+	struct vitro_vm *vm = obj;
+	long r;
+
+	if (!smp_load_acquire(&vm->irqchip_in_kernel))
+		return -EINVAL;
+	if (routing->nr > VITRO_MAX_GSIS || routing->flags)
+		return -EINVAL;
+	if (routing->nr) {
+		entries = vmemdup_user(vitro_user_tail(arg, struct kvm_irq_routing, entries),
+				       array_size(routing->nr, sizeof(*entries)));
+		if (IS_ERR(entries))
+			return PTR_ERR(entries);
+	}
+	r = vitro_set_gsi_routing(vm, entries, routing->nr, routing->flags);
+	kvfree(entries);
+	return r;
+}
+
+static long vm_irqfd(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+
+	if (!smp_load_acquire(&vm->irqchip_in_kernel))
+		return -EINVAL;
+	return vitro_irqfd(vm, data);
+}
+
+static long vm_ioeventfd(void *obj, void *data, unsigned long arg)
+{
+	return vitro_ioeventfd(obj, data);
+}
+
+static long vm_get_clock(void *obj, void *data, unsigned long arg)
+{
+	return vitro_get_clock(obj, data);
+}
+
+static long vm_set_clock(void *obj, void *data, unsigned long arg)
+{
+	return vitro_set_clock(obj, data);
+}
+
+static long vm_check_extension(void *obj, void *data, unsigned long arg)
+{
+	return vitro_check_extension(obj, arg);
+}
+
+static long vm_get_stats_fd(void *obj, void *data, unsigned long arg)
+{
+	return vitro_vm_stats_fd(obj);
+}
+
+static long vm_set_timing(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+
+	if (arg > 1)
+		return -EINVAL;
+	WRITE_ONCE(vm->timing, arg);
+	return 0;
+}
+
+static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
+	VITRO_IOCTL(KVM_CREATE_VCPU, LOCK_NONE, vm_create_vcpu),
+	VITRO_IOCTL(KVM_SET_USER_MEMORY_REGION, LOCK_NONE, vm_set_user_memory_region),
+	VITRO_IOCTL(KVM_GET_DIRTY_LOG, LOCK_NONE, vm_get_dirty_log),
+	VITRO_IOCTL(KVM_SET_TSS_ADDR, LOCK_NONE, vm_set_tss_addr),
+	VITRO_IOCTL(KVM_SET_IDENTITY_MAP_ADDR, LOCK_VM, vm_set_identity_map_addr),
+	VITRO_IOCTL(KVM_SET_BOOT_CPU_ID, LOCK_VM, vm_set_boot_cpu_id),
+	VITRO_IOCTL(KVM_CREATE_IRQCHIP, LOCK_VM, vm_create_irqchip),
+	VITRO_IOCTL(KVM_GET_IRQCHIP, LOCK_VM, vm_get_irqchip),
+	VITRO_IOCTL(KVM_SET_IRQCHIP, LOCK_VM, vm_set_irqchip),
+	VITRO_IOCTL(KVM_IRQ_LINE, LOCK_NONE, vm_irq_line),
+	VITRO_IOCTL(KVM_IRQ_LINE_STATUS, LOCK_NONE, vm_irq_line),
+	VITRO_IOCTL(KVM_SIGNAL_MSI, LOCK_NONE, vm_signal_msi),
+	VITRO_IOCTL(KVM_CREATE_PIT, LOCK_VM, vm_create_pit),
+	VITRO_IOCTL(KVM_CREATE_PIT2, LOCK_VM, vm_create_pit2),
+	VITRO_IOCTL(KVM_GET_PIT2, LOCK_VM, vm_get_pit2),
+	VITRO_IOCTL(KVM_SET_PIT2, LOCK_VM, vm_set_pit2),
+	VITRO_IOCTL(KVM_REINJECT_CONTROL, LOCK_VM, vm_reinject_control),
+	VITRO_IOCTL(KVM_SET_GSI_ROUTING, LOCK_NONE, vm_set_gsi_routing),
+	VITRO_IOCTL(KVM_IRQFD, LOCK_NONE, vm_irqfd),
+	VITRO_IOCTL(KVM_IOEVENTFD, LOCK_NONE, vm_ioeventfd),
+	VITRO_IOCTL(KVM_GET_CLOCK, LOCK_NONE, vm_get_clock),
+	VITRO_IOCTL(KVM_SET_CLOCK, LOCK_NONE, vm_set_clock),
+	VITRO_IOCTL(KVM_CHECK_EXTENSION, LOCK_ANY_MM, vm_check_extension),
+	VITRO_IOCTL(KVM_GET_STATS_FD, LOCK_ANY_MM, vm_get_stats_fd),
+};
+
+static const struct vitro_ioctl vm_set_timing_ioctl =
+	VITRO_IOCTL_EXTENSION(VITRO_SET_TIMING, LOCK_NONE, vm_set_timing);
+
+static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct vitro_vm *vm = file->private_data;
+	const struct vitro_ioctl *ioctl;
+	long r;
+
+	ioctl = cmd == VITRO_SET_TIMING ? &vm_set_timing_ioctl :
+					  vitro_ioctl_find(vm_ioctls, cmd);
+	if (!ioctl)
+		return -ENOTTY;
+	if (ioctl->lock != LOCK_ANY_MM && vm->mm != current->mm)
+		return -EIO;
+	if (ioctl->lock != LOCK_VM)
+		return vitro_ioctl_call(ioctl, vm, arg);
+
+	mutex_lock(&vm->lock);
+	r = vitro_ioctl_call(ioctl, vm, arg);
+	mutex_unlock(&vm->lock);
+	return r;
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	struct vitro_vm *vm = file->private_data;
+
+	vitro_irqfd_release(vm);
+	vitro_vm_put(vm);
+	return 0;
+}
+
+static const struct file_operations vm_fops = {
+	.owner		= THIS_MODULE,
+	.release	= vm_release,
+	.unlocked_ioctl	= vm_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+/**
+ * vitro_vm_create() - KVM_CREATE_VM
+ * @type: must be 0, the only machine type on x86
+ *
+ * Context: process context.
+ * Return: a new file descriptor, -EINVAL, -ENOMEM, -EMFILE ...
+ */
+long vitro_vm_create(unsigned long type)
+{
+	struct vitro_vm *vm;
+	struct file *file;
+	int fd;
+
+	if (type)
+		return -EINVAL;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+
+	vm = alloc_vm();
+	if (IS_ERR(vm)) {
+		put_unused_fd(fd);
+		return PTR_ERR(vm);
+	}
+
+	file = anon_inode_getfile("vitro-vm", &vm_fops, vm, O_RDWR);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		vitro_vm_put(vm);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
+}

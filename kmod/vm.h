@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * struct vitro_vm, the virtual machine: memory, processors, interrupt
+ * controllers. One per VM file descriptor.
+ */
+#ifndef VITRO_VM_H
+#define VITRO_VM_H
+
+#include <linux/kvm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/rwlock.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/types.h>
+
+#include "iobus.h"
+#include "memslot.h"
+#include "stats.h"
+#include "tdp.h"
+#include "vcpu.h"
+
+struct vitro_irqchip;
+
+#define VITRO_MAX_VCPUS		256	/* xAPIC and x2APIC ids below 256 */
+
+/**
+ * struct vitro_vm - a virtual machine
+ *
+ * Lock order: vcpu->mutex -> vm->lock -> vm->slots_lock -> vm->irq_lock ->
+ * mmu_lock (rwlock) -> interrupt-controller spinlocks. vm->srcu may be held
+ * for reading around any of them but slots_lock and irq_lock, whose holders
+ * wait for its readers.
+ */
+struct vitro_vm {
+	struct mm_struct *mm;		/* constant: the creator's, mm_count held */
+	refcount_t users;		/* fds: VM's own, one per vCPU */
+	struct mutex lock;		/* creation of vCPUs and devices */
+
+	struct mutex slots_lock;	/* writers of memory slots and I/O buses */
+	struct srcu_struct srcu;	/* readers of slots, buses and GSI routes */
+	struct vitro_memslots __rcu *memslots;
+	struct vitro_iobus __rcu *buses[VITRO_NR_BUSES];
+
+	rwlock_t mmu_lock;		/* nested page tables; see tdp.h */
+	struct vitro_tdp tdp;
+	struct mmu_notifier mmu_notifier;
+
+	struct vitro_vcpu *vcpus[VITRO_MAX_VCPUS]; /* lock to add; published by
+						    * nr_vcpus (release) */
+	int nr_vcpus;
+	u32 bsp_id;			/* lock: KVM_SET_BOOT_CPU_ID */
+
+	struct mutex irq_lock;		/* GSI routes, irqfds */
+	struct vitro_irqchip *irqchip;	/* set once under lock (release) */
+	bool irqchip_in_kernel;		/* same, for the hot path */
+
+	bool timing;			/* VITRO_SET_TIMING */
+	u64 identity_map_addr;		/* lock */
+
+	struct vitro_clock {
+		spinlock_t lock;
+		s64 offset_ns;		/* guest clock = host monotonic raw + offset */
+		u64 base_tsc;		/* host TSC when base_ns was taken */
+		u64 base_ns;		/* host monotonic raw then, ns */
+		u64 initial_tsc_offset;	/* constant: guest TSC 0 at creation */
+		u64 synced_tsc_offset;	/* of the last IA32_TSC that user space set */
+		bool tsc_synced;	/* ... if it has */
+	} clock;
+
+	void *backend_data;
+	struct vitro_vm_stats stats;
+	char stats_id[48];		/* "kvm-<pid>" of the statistics header */
+};
+
+/* Iterate over the vCPUs that exist now; safe against concurrent creation. */
+#define vitro_for_each_vcpu(i, vcpu, vm)				\
+	for ((i) = 0;							\
+	     (i) < smp_load_acquire(&(vm)->nr_vcpus) &&			\
+	     ((vcpu) = (vm)->vcpus[i], true); (i)++)
+
+long vitro_vm_create(unsigned long type);
+void vitro_vm_get(struct vitro_vm *vm);
+void vitro_vm_put(struct vitro_vm *vm);
+
+/* readers.c: synchronize_srcu() that also makes vCPUs leave their guests */
+void vitro_sync_readers(struct vitro_vm *vm);
+
+#endif /* VITRO_VM_H */
