@@ -48,7 +48,7 @@ struct test_case {
  * @seg: The mode's segments.
  * @rng: Randomness.
  *
- * Return: false if the bytes are no instruction in this mode.
+ * Return: false if the bytes are not the wanted instruction in this mode.
  */
 bool generate(struct test_case *c, const struct pattern *p, const struct emul_seg *seg,
 	      struct rng *rng);

@@ -285,7 +285,8 @@ bool generate(struct test_case *c, const struct pattern *p, const struct emul_se
 	while (b.n < sizeof(b.bytes))
 		emit(&b, rng_next(rng));
 	len = emul_insn_length(&c->insn, p->mode, b.bytes, EMUL_MAX_INSN);
-	if (len < 0)
+	/* The bytes may also make another instruction, whose ModRM is somewhere else. */
+	if (len < 0 || c->insn.opcode != p->opcode || c->insn.map != p->map)
 		return false;
 
 	c->before.rip = (p->mode == EMUL_LONG64 ? CODE_BASE : 0) +

@@ -127,6 +127,13 @@ void vcpu_arg(struct vcpu *vcpu, uint64_t arg)
 	vcpu_set_regs(vcpu, &regs);
 }
 
+void vcpu_runnable(struct vcpu *vcpu)
+{
+	struct kvm_mp_state state = { .mp_state = KVM_MP_STATE_RUNNABLE };
+
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state));
+}
+
 struct vcpu *vcpu_real_mode(struct vm *vm, int id)
 {
 	struct kvm_regs regs = {

@@ -204,7 +204,7 @@ static int copy_segment(struct dl_phdr_info *info, size_t size, void *data)
 
 struct vm *vm_new(unsigned int flags)
 {
-	struct kvm_pit_config pit = { 0 };
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	struct vm *vm = vm_bare();
 
 	CHECK_OK(sys_ioctl_val(vm->fd, KVM_SET_TSS_ADDR, GPA_TSS));

@@ -192,6 +192,9 @@ struct vcpu *vcpu_bare(struct vm *vm, int id);
  */
 struct vcpu *vcpu_new(struct vm *vm, int id, void (*fn)(uint64_t arg));
 void vcpu_arg(struct vcpu *vcpu, uint64_t arg);
+
+/* Let a vCPU other than the first run at once, without INIT and SIPI. */
+void vcpu_runnable(struct vcpu *vcpu);
 void vcpu_free(struct vcpu *vcpu);
 
 /* A vCPU in real mode, at GPA 0x8000 with flat segments, CPUID set. */

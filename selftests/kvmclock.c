@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The paravirtual clock that Linux guests keep time by. */
+#include <linux/kvm_para.h>
+#include <string.h>
+#include <time.h>
+
+#include "vm.h"
+
+/* Layout given by KVM's documentation of its MSRs. */
+struct time_info {
+	uint32_t version, pad;
+	uint64_t tsc_timestamp, system_time;
+	uint32_t tsc_to_system_mul;
+	int8_t tsc_shift;
+	uint8_t flags, pad2[2];
+} __attribute__((packed));
+
+struct wall_clock {
+	uint32_t version, sec, nsec;
+} __attribute__((packed));
+
+static volatile struct time_info info __attribute__((aligned(64)));
+static volatile struct wall_clock wall __attribute__((aligned(64)));
+
+static uint64_t clock_ns(void)
+{
+	uint64_t delta, ns;
+	uint32_t version;
+
+	do {
+		version = info.version;
+		asm volatile("" : : : "memory");
+		delta = rdtsc() - info.tsc_timestamp;
+		if (info.tsc_shift >= 0)
+			delta <<= info.tsc_shift;
+		else
+			delta >>= -info.tsc_shift;
+		asm("mulq %2; shrdq $32, %%rdx, %%rax"
+		    : "+a"(delta) : "d"(0ULL), "r"((uint64_t)
+						   info.tsc_to_system_mul));
+		ns = info.system_time + delta;
+		asm volatile("" : : : "memory");
+	} while (version & 1 || version != info.version);
+	return ns;
+}
+
+static void clock_guest(uint64_t arg)
+{
+	uint64_t last, now;
+	int i;
+
+	(void)arg;
+	wrmsr(MSR_KVM_SYSTEM_TIME_NEW, (uintptr_t)&info | 1);
+	G_CHECK_EQ(rdmsr(MSR_KVM_SYSTEM_TIME_NEW), (uintptr_t)&info | 1);
+	G_CHECK(info.version != 0);
+	G_CHECK_EQ(info.version & 1, 0);
+	G_CHECK(info.tsc_to_system_mul != 0);
+	last = clock_ns();
+	for (i = 0; i < 300; i++) {
+		now = clock_ns();
+		G_CHECK(now >= last);
+		last = now;
+		if (i % 50 == 0)
+			guest_sync(i, now);
+	}
+	wrmsr(MSR_KVM_WALL_CLOCK_NEW, (uintptr_t)&wall);
+	G_CHECK_EQ(wall.version & 1, 0);
+	guest_sync(1000, clock_ns());
+	/* Off: it is no longer written. */
+	wrmsr(MSR_KVM_SYSTEM_TIME_NEW, 0);
+	info.version = 0x1000;
+	guest_sync(1001, 0);
+	G_CHECK_EQ(info.version, 0x1000);
+}
+
+static uint64_t now_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+TEST(system_time_and_wall_clock)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, clock_guest);
+	struct kvm_cpuid_entry2 *leaf;
+	volatile struct wall_clock *clock;
+	uint64_t guest_start = 0, host_start = 0, guest, host, real;
+	struct kvm_clock_data data = { 0 };
+	int i;
+
+	leaf = cpuid_find(kvm_supported_cpuid(), KVM_CPUID_FEATURES, 0);
+	if (!leaf || !(leaf->eax & 1 << KVM_FEATURE_CLOCKSOURCE2))
+		test_skip("no kvmclock");
+	for (i = 0; i < 300; i += 50) {
+		EXPECT_SYNC(vcpu, i);
+		if (i == 0) {
+			guest_start = vcpu->call.b;
+			host_start = now_ns(CLOCK_MONOTONIC);
+		}
+	}
+	EXPECT_SYNC(vcpu, 1000);
+	guest = vcpu->call.b;
+	host = now_ns(CLOCK_MONOTONIC) - host_start;
+	/* Both ran for the same time, within 10% and what scheduling adds. */
+	CHECK(guest - guest_start < host + host / 10 + 50000000,
+	      "guest %llu ns, host %llu ns",
+	      (unsigned long long)(guest - guest_start),
+	      (unsigned long long)host);
+	CHECK(guest - guest_start + host / 10 + 50000000 > host,
+	      "guest %llu ns, host %llu ns",
+	      (unsigned long long)(guest - guest_start),
+	      (unsigned long long)host);
+	REQUIRE_OK(sys_ioctl(vm->fd, KVM_GET_CLOCK, &data));
+	CHECK(data.clock >= guest && data.clock < guest + 1000000000,
+	      "KVM_GET_CLOCK %llu, guest read %llu", data.clock,
+	      (unsigned long long)guest);
+	/* Boot time and time since add up to the time of day. */
+	clock = &GUEST_VAR(vm, wall);
+	real = now_ns(CLOCK_REALTIME);
+	guest += clock->sec * 1000000000ULL + clock->nsec;
+	CHECK(guest + 2000000000 > real && guest < real + 2000000000,
+	      "guest's time of day %llu, host's %llu",
+	      (unsigned long long)guest, (unsigned long long)real);
+	EXPECT_SYNC(vcpu, 1001);
+	EXPECT_DONE(vcpu);
+}
+
+static void set_guest(uint64_t arg)
+{
+	uint64_t before, after;
+
+	(void)arg;
+	wrmsr(MSR_KVM_SYSTEM_TIME_NEW, (uintptr_t)&info | 1);
+	before = clock_ns();
+	guest_sync(1, before);
+	after = clock_ns();
+	G_CHECK(after >= 1000000000000000);
+	G_CHECK(after < 1000000000000000 + 10000000000);
+}
+
+TEST(set_clock)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, set_guest);
+	struct kvm_clock_data data = { .clock = 1000000000000000 };
+
+	EXPECT_SYNC(vcpu, 1);
+	REQUIRE_OK(sys_ioctl(vm->fd, KVM_SET_CLOCK, &data));
+	EXPECT_DONE(vcpu);
+}
+
+static void bad_guest(uint64_t arg)
+{
+	(void)arg;
+	/* A page that is no memory: nothing happens, nobody falls over. */
+	wrmsr_try(MSR_KVM_SYSTEM_TIME_NEW, GPA_MMIO | 1);
+	guest_sync(1, 0);
+	wrmsr_try(MSR_KVM_SYSTEM_TIME_NEW, 0xfffffffffffff000 | 1);
+	guest_sync(2, 0);
+	/* Across the end of the slot. */
+	wrmsr_try(MSR_KVM_SYSTEM_TIME_NEW, (MEM_SIZE - 4) | 1);
+	guest_sync(3, 0);
+	wrmsr_try(MSR_KVM_WALL_CLOCK_NEW, GPA_MMIO);
+	wrmsr_try(MSR_KVM_WALL_CLOCK_NEW, ~0ULL);
+	guest_sync(4, 0);
+}
+
+TEST(bad_addresses)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, bad_guest);
+	int i;
+
+	for (i = 1; i <= 4; i++)
+		EXPECT_SYNC(vcpu, i);
+	EXPECT_DONE(vcpu);
+}
