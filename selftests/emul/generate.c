@@ -284,6 +284,11 @@ bool generate(struct test_case *c, const struct pattern *p, const struct emul_se
 		b.bytes[b.modrm_at] &= 0x3f;
 	while (b.n < sizeof(b.bytes))
 		emit(&b, rng_next(rng));
+	/* More than a fair share of SIB bytes, and of these with the stack pointer as base. */
+	if (rng_one_in(rng, 4))
+		b.bytes[b.modrm_at] = (b.bytes[b.modrm_at] & 0xf8) | 4;
+	if (rng_one_in(rng, 3))
+		b.bytes[b.modrm_at + 1] = (b.bytes[b.modrm_at + 1] & 0xf8) | EMUL_RSP;
 	len = emul_insn_length(&c->insn, p->mode, b.bytes, EMUL_MAX_INSN);
 	/* The bytes may also make another instruction, whose ModRM is somewhere else. */
 	if (len < 0 || c->insn.opcode != p->opcode || c->insn.map != p->map)

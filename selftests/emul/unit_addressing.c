@@ -63,6 +63,11 @@ static void real_mode_limit(void)
 	EXPECT(world_step(&w) == EMUL_FAULT);
 	EXPECT(raised(X86_TRAP_SS, true));
 
+	/* An operation's fault pushes none in real mode either. */
+	WORLD(&w, EMUL_REAL, 0x90);
+	EXPECT(emul_fault(&w.ctx, X86_TRAP_GP, 8) == EMUL_FAULT);
+	EXPECT(raised(X86_TRAP_GP, false));
+
 	/* a32 mov al, [ebx] beyond 64 KiB: a fault, but not in unreal mode */
 	WORLD(&w, EMUL_REAL, 0x67, 0x8a, 0x03);
 	w.ctx.gpr[EMUL_RBX] = 0x12345;
