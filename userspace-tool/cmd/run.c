@@ -45,6 +45,8 @@ static int run_vm(struct vm *vm, struct board *board, const struct run_options *
 	struct boot_entry entry;
 	int ret;
 
+	/* The first thread is started by board_init(). */
+	run_loop_block_signals();
 	ret = load(vm, o, &entry);
 	if (!ret)
 		ret = vcpus_create(vm, o->cpus);
@@ -54,7 +56,6 @@ static int run_vm(struct vm *vm, struct board *board, const struct run_options *
 		return ret;
 	if (o->stats)
 		start_timing(vm);
-	run_loop_block_signals();
 	terminal_raw();
 	ret = vcpus_start(vm, &entry);
 	if (ret)

@@ -38,10 +38,16 @@ static void update_irq(struct uart *u)
 	}
 }
 
-/* A listening guest takes interrupts, or says "ready" to poll. */
+/*
+ * A guest that listens takes interrupts or raises "request to send". Linux
+ * tries the interrupt enables while it probes: they count only when OUT2 lets
+ * interrupts through.
+ */
 static bool guest_listens(const struct uart *u)
 {
-	return ((u->ier & UART_IER_RDI) || (u->mcr & UART_MCR_RTS)) && !LOOPBACK(u);
+	bool by_interrupt = (u->ier & UART_IER_RDI) && (u->mcr & UART_MCR_OUT2);
+
+	return (by_interrupt || (u->mcr & UART_MCR_RTS)) && !LOOPBACK(u);
 }
 
 static void refill(struct uart *u)
