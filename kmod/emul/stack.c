@@ -11,25 +11,31 @@ unsigned int emul_stack_bytes(const struct emul_ctx *ctx)
 	return ctx->seg[EMUL_SS].db ? 4 : 2;
 }
 
-static int push(struct emul_ctx *ctx, u64 value, unsigned int bytes)
+/* Where the next PUSH of @bytes goes: stack pointer and linear address. */
+static int locate_push(struct emul_ctx *ctx, unsigned int bytes, u64 *sp, u64 *linear)
 {
-	unsigned int width = emul_stack_bytes(ctx);
-	u64 sp = (ctx->gpr[EMUL_RSP] - bytes) & emul_mask(width);
-	u64 linear;
-	int r;
+	*sp = (ctx->gpr[EMUL_RSP] - bytes) & emul_mask(emul_stack_bytes(ctx));
+	return emul_linearise(ctx, EMUL_SS, *sp, bytes, EMUL_WRITE, linear);
+}
 
-	r = emul_linearise(ctx, EMUL_SS, sp, bytes, EMUL_WRITE, &linear);
-	if (r)
-		return r;
-	r = ctx->ops->write(ctx, linear, &value, bytes);
+static int store_push(struct emul_ctx *ctx, u64 value, unsigned int bytes, u64 sp, u64 linear)
+{
+	int r = ctx->ops->write(ctx, linear, &value, bytes);
+
 	if (r <= EMUL_STOP)
-		emul_set_gpr(ctx, EMUL_RSP, width, sp);
+		emul_set_gpr(ctx, EMUL_RSP, emul_stack_bytes(ctx), sp);
 	return r;
 }
 
 int emul_run_push(struct emul_ctx *ctx, struct emul_args *a)
 {
-	return push(ctx, a->src.value, a->src.bytes);
+	u64 sp, linear;
+	int r;
+
+	r = locate_push(ctx, a->src.bytes, &sp, &linear);
+	if (r)
+		return r;
+	return store_push(ctx, a->src.value, a->src.bytes, sp, linear);
 }
 
 int emul_run_pop(struct emul_ctx *ctx, struct emul_args *a)
@@ -45,14 +51,20 @@ int emul_run_pop(struct emul_ctx *ctx, struct emul_args *a)
 int emul_run_branch(struct emul_ctx *ctx, struct emul_args *a)
 {
 	u64 target = a->src.value & emul_mask(a->src.bytes);
-	u64 linear;
+	u64 sp, linear, unused;
 	int r;
 
-	r = emul_linearise(ctx, EMUL_CS, target, 1, 0, &linear);
+	/* The stack is checked before the target. */
+	if (ctx->insn.op == OP_CALL) {
+		r = locate_push(ctx, a->src.bytes, &sp, &linear);
+		if (r)
+			return r;
+	}
+	r = emul_linearise(ctx, EMUL_CS, target, 1, 0, &unused);
 	if (r)
 		return r;
 	if (ctx->insn.op == OP_CALL) {
-		r = push(ctx, ctx->rip, a->src.bytes);
+		r = store_push(ctx, ctx->rip, a->src.bytes, sp, linear);
 		if (r > EMUL_STOP)
 			return r;
 	}
