@@ -75,7 +75,6 @@ int emul_run_binary(struct emul_ctx *ctx, struct emul_args *a)
 	return EMUL_DONE;
 }
 
-/* Set the flags as CMP does. */
 void emul_compare(struct emul_ctx *ctx, u64 dst, u64 src, unsigned int bytes)
 {
 	binary(ctx, OP_CMP, bytes, &dst, src);

@@ -452,7 +452,6 @@ static void reset(struct emul_insn *insn, const void *bytes, unsigned int len)
 	*insn = fresh;
 }
 
-/* Fetch and decode the instruction at CS:RIP. Returns as struct decoder says. */
 int emul_decode(struct emul_ctx *ctx)
 {
 	struct decoder d = { .insn = &ctx->insn, .ctx = ctx, .mode = ctx->mode };

@@ -4,7 +4,11 @@
  * and a length decoder for the instructions that a hypervisor skips.
  *
  * It knows no vCPU. The caller fills a struct emul_ctx, the emulator asks for bytes, memory, ports
- * and vector registers through struct emul_ops, and the caller takes the new state from the context.
+ * and vector registers through struct emul_ops, and the caller takes the new state back.
+ *
+ * Not modelled: alignment checks (#AC), linear address masking, shadow stacks, AMD's EFER.LMSLE and
+ * MXCSR.MM. Not supported: EVEX, XOP, x87, MMX, far branches, anything else that OP(NONE, ...) in
+ * table.c names.
  */
 #ifndef VITRO_EMUL_H
 #define VITRO_EMUL_H

@@ -18,8 +18,6 @@ struct operation {
 
 static int run_nop(struct emul_ctx *ctx, struct emul_args *a)
 {
-	(void)ctx;
-	(void)a;
 	return EMUL_DONE;
 }
 
@@ -34,7 +32,6 @@ static int run_clflush(struct emul_ctx *ctx, struct emul_args *a)
 /* MOV, MOVZX, MOVNTI, LEA: a source that is shorter is zero-extended. */
 static int run_mov(struct emul_ctx *ctx, struct emul_args *a)
 {
-	(void)ctx;
 	a->dst.value = a->src.value;
 	return EMUL_DONE;
 }
@@ -43,7 +40,6 @@ static int run_movsx(struct emul_ctx *ctx, struct emul_args *a)
 {
 	unsigned int shift = 64 - 8 * a->src.bytes;
 
-	(void)ctx;
 	a->dst.value = (u64)((s64)(a->src.value << shift) >> shift);
 	return EMUL_DONE;
 }
@@ -55,14 +51,12 @@ static u64 swap_bytes(u64 value, unsigned int bytes)
 
 static int run_movbe(struct emul_ctx *ctx, struct emul_args *a)
 {
-	(void)ctx;
 	a->dst.value = swap_bytes(a->src.value, a->src.bytes);
 	return EMUL_DONE;
 }
 
 static int run_bswap(struct emul_ctx *ctx, struct emul_args *a)
 {
-	(void)ctx;
 	/* SDM, BSWAP: undefined for 16 bits. */
 	if (a->dst.bytes == 2)
 		return EMUL_UNHANDLEABLE;
@@ -77,7 +71,6 @@ static int run_xlat(struct emul_ctx *ctx, struct emul_args *a)
 	u8 byte;
 	int r;
 
-	(void)a;
 	r = emul_linearise(ctx, seg, offset & emul_mask(ctx->insn.addr_bytes), 1, EMUL_READ,
 			   &a->src.linear);
 	if (r)

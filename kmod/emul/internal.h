@@ -164,23 +164,101 @@ struct emul_args {
 	bool again;
 };
 
+/*
+ * Functions that return int return &enum emul_result unless said otherwise; EMUL_FAULT means that
+ * &emul_ctx.fault is filled in. None of them sleeps or locks.
+ */
+
 /* decode.c */
+
+/**
+ * emul_decode() - fetch and decode the instruction at CS:RIP into &emul_ctx.insn
+ * @ctx: Context; &emul_insn.fetched bytes are taken as they are.
+ *
+ * Return: 0; -EINVAL for an unknown encoding, with &emul_insn.op = %OP_UNDEFINED if it raises #UD;
+ * -E2BIG for more than 15 bytes; or what the fetch operation returned.
+ */
 int emul_decode(struct emul_ctx *ctx);
 
 /* operand.c */
+
+/** emul_ud() - record #UD. Return: EMUL_FAULT. */
 int emul_ud(struct emul_ctx *ctx);
+/** emul_gp() - record #GP(0). Return: EMUL_FAULT. */
 int emul_gp(struct emul_ctx *ctx);
-u64 emul_get_gpr(const struct emul_ctx *ctx, unsigned int reg, unsigned int bytes);
-void emul_set_gpr(struct emul_ctx *ctx, unsigned int reg, unsigned int bytes, u64 value);
+/** emul_mask() - the bits of a number of @bytes (1 to 8) bytes */
 u64 emul_mask(unsigned int bytes);
-bool emul_canonical(const struct emul_ctx *ctx, u64 linear);
+/** emul_get_gpr() - the low @bytes of register @reg; AH and its kind are the caller's to shift */
+u64 emul_get_gpr(const struct emul_ctx *ctx, unsigned int reg, unsigned int bytes);
+/** emul_set_gpr() - write register @reg: 4 bytes clear the upper half, 1 or 2 keep the rest */
+void emul_set_gpr(struct emul_ctx *ctx, unsigned int reg, unsigned int bytes, u64 value);
+
+/**
+ * emul_address() - the offset of the ModRM or absolute memory operand
+ * @ctx: Context; RIP already points to the next instruction.
+ * @extra: Bytes to add before the sum is wrapped to the address size.
+ *
+ * Return: the offset in its segment.
+ */
 u64 emul_address(const struct emul_ctx *ctx, s64 extra);
+
+/** emul_default_segment() - &enum emul_seg_reg of the ModRM or absolute memory operand */
 int emul_default_segment(const struct emul_ctx *ctx);
+
+/**
+ * emul_linearise() - check an access against its segment and find its linear address
+ * @ctx: Context.
+ * @seg: &enum emul_seg_reg.
+ * @offset: In the segment, already wrapped to the address size.
+ * @len: Bytes.
+ * @access: EMUL_READ and EMUL_WRITE, or 0 for a fetch or a branch target.
+ * @linear: Receives the address, also if the check fails.
+ *
+ * Return: EMUL_DONE or EMUL_FAULT.
+ */
 int emul_linearise(struct emul_ctx *ctx, int seg, u64 offset, unsigned int len,
 		   unsigned int access, u64 *linear);
+
+/**
+ * emul_locate() - find both operands of the decoded instruction, as its form says
+ * @ctx: Context.
+ * @a: Receives them; values only of immediates and the like.
+ * @access: What the instruction does with the destination.
+ *
+ * Return: EMUL_DONE or EMUL_FAULT.
+ */
 int emul_locate(struct emul_ctx *ctx, struct emul_args *a, unsigned int access);
+
+/**
+ * emul_load() - read an operand into its value and old
+ * @ctx: Context.
+ * @o: Operand that emul_locate() found.
+ * @access: As for emul_ops.read.
+ *
+ * Return: what emul_ops.read returned, or EMUL_DONE.
+ */
 int emul_load(struct emul_ctx *ctx, struct emul_operand *o, unsigned int access);
+
+/**
+ * emul_store() - write an operand's value
+ * @ctx: Context.
+ * @o: Operand that emul_locate() found.
+ * @locked: Atomically replace its old value if it is memory.
+ *
+ * Return: what the operation returned, or EMUL_DONE.
+ */
 int emul_store(struct emul_ctx *ctx, struct emul_operand *o, bool locked);
+
+/** emul_stack_bytes() - width of the stack pointer in bytes (stack.c) */
+unsigned int emul_stack_bytes(const struct emul_ctx *ctx);
+/** emul_compare() - set the flags as CMP of two numbers of @bytes bytes does (alu.c) */
+void emul_compare(struct emul_ctx *ctx, u64 dst, u64 src, unsigned int bytes);
+
+/*
+ * Operations. Operands are loaded before and the destination is stored after them, as the table in
+ * execute.c says. They may change general registers, flags and RIP: emul_step() puts them back if
+ * anything fails later.
+ */
 
 /* alu.c */
 int emul_run_binary(struct emul_ctx *ctx, struct emul_args *a);
@@ -189,7 +267,6 @@ int emul_run_shift(struct emul_ctx *ctx, struct emul_args *a);
 int emul_run_double_shift(struct emul_ctx *ctx, struct emul_args *a);
 int emul_run_bit(struct emul_ctx *ctx, struct emul_args *a);
 int emul_run_scan(struct emul_ctx *ctx, struct emul_args *a);
-void emul_compare(struct emul_ctx *ctx, u64 dst, u64 src, unsigned int bytes);
 
 /* multiply.c */
 int emul_run_multiply(struct emul_ctx *ctx, struct emul_args *a);
@@ -203,15 +280,12 @@ int emul_run_cmpxchg(struct emul_ctx *ctx, struct emul_args *a);
 int emul_run_cmpxchg8b(struct emul_ctx *ctx, struct emul_args *a);
 
 /* stack.c */
-unsigned int emul_stack_bytes(const struct emul_ctx *ctx);
 int emul_run_push(struct emul_ctx *ctx, struct emul_args *a);
 int emul_run_pop(struct emul_ctx *ctx, struct emul_args *a);
 int emul_run_branch(struct emul_ctx *ctx, struct emul_args *a);
 
-/* string.c */
+/* string.c and portio.c; these commit each iteration and are not put back. */
 int emul_run_string(struct emul_ctx *ctx, struct emul_args *a);
-
-/* portio.c */
 int emul_run_port_string(struct emul_ctx *ctx, struct emul_args *a);
 int emul_run_port(struct emul_ctx *ctx, struct emul_args *a);
 

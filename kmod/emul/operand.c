@@ -51,13 +51,11 @@ u64 emul_mask(unsigned int bytes)
 	return bytes >= 8 ? ~0ULL : BIT_ULL(8 * bytes) - 1;
 }
 
-/* @reg is a full register; SPL or AH is the caller's to tell apart. */
 u64 emul_get_gpr(const struct emul_ctx *ctx, unsigned int reg, unsigned int bytes)
 {
 	return ctx->gpr[reg] & emul_mask(bytes);
 }
 
-/* Writes of 4 bytes clear the upper half, shorter ones keep the rest. */
 void emul_set_gpr(struct emul_ctx *ctx, unsigned int reg, unsigned int bytes, u64 value)
 {
 	u64 mask = emul_mask(bytes);
@@ -68,17 +66,13 @@ void emul_set_gpr(struct emul_ctx *ctx, unsigned int reg, unsigned int bytes, u6
 		ctx->gpr[reg] = (ctx->gpr[reg] & ~mask) | (value & mask);
 }
 
-bool emul_canonical(const struct emul_ctx *ctx, u64 linear)
+static bool canonical(const struct emul_ctx *ctx, u64 linear)
 {
 	unsigned int shift = ctx->cr4 & X86_CR4_LA57 ? 64 - 57 : 64 - 48;
 
 	return (u64)((s64)(linear << shift) >> shift) == linear;
 }
 
-/*
- * The offset of the ModRM or absolute memory operand, plus @extra bytes, wrapped to the address
- * size. RIP already points to the next instruction.
- */
 u64 emul_address(const struct emul_ctx *ctx, s64 extra)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -93,7 +87,6 @@ u64 emul_address(const struct emul_ctx *ctx, s64 extra)
 	return offset & emul_mask(insn->addr_bytes);
 }
 
-/* The segment of the ModRM or absolute memory operand. */
 int emul_default_segment(const struct emul_ctx *ctx)
 {
 	const struct emul_insn *insn = &ctx->insn;
@@ -127,10 +120,6 @@ static bool limit_allows(const struct emul_ctx *ctx, const struct emul_seg *s, u
 	return last <= s->limit;
 }
 
-/*
- * Check @len bytes at @offset in segment @seg for @access (0 for a fetch or a branch target) and
- * find their linear address.
- */
 int emul_linearise(struct emul_ctx *ctx, int seg, u64 offset, unsigned int len,
 		   unsigned int access, u64 *linear)
 {
@@ -141,7 +130,7 @@ int emul_linearise(struct emul_ctx *ctx, int seg, u64 offset, unsigned int len,
 		*linear = offset;
 		if (seg >= EMUL_FS)
 			*linear += s->base;
-		ok = emul_canonical(ctx, *linear) && emul_canonical(ctx, *linear + len - 1);
+		ok = canonical(ctx, *linear) && canonical(ctx, *linear + len - 1);
 	} else {
 		*linear = (u32)(s->base + offset);
 		ok = limit_allows(ctx, s, offset, len);
@@ -220,7 +209,7 @@ static int use_selector(struct emul_ctx *ctx, struct emul_args *a, struct emul_o
 	/* In memory a selector has 16 bits whatever the operand size. */
 	if (ctx->insn.modrm < 0xc0)
 		a->dst.bytes = 2;
-	use_value(o, ctx->seg[seg].selector);
+	use_value(o, ctx->seg[array_index_nospec(seg, EMUL_NR_SEG)].selector);
 	return EMUL_DONE;
 }
 
@@ -274,7 +263,6 @@ static int locate(struct emul_ctx *ctx, struct emul_args *a, struct emul_operand
 	return EMUL_DONE;
 }
 
-/* Find both operands; @access is what the instruction does with the destination. */
 int emul_locate(struct emul_ctx *ctx, struct emul_args *a, unsigned int access)
 {
 	const struct emul_form_desc *form = &emul_forms[ctx->insn.desc->form];
@@ -288,7 +276,6 @@ int emul_locate(struct emul_ctx *ctx, struct emul_args *a, unsigned int access)
 	return locate(ctx, a, &a->dst, form->dst, access);
 }
 
-/* Fill in @value and @old. */
 int emul_load(struct emul_ctx *ctx, struct emul_operand *o, unsigned int access)
 {
 	int r = EMUL_DONE;

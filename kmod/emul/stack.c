@@ -3,7 +3,6 @@
 
 #include "internal.h"
 
-/* Width of the stack pointer. */
 unsigned int emul_stack_bytes(const struct emul_ctx *ctx)
 {
 	if (ctx->mode == EMUL_LONG64)
@@ -51,7 +50,7 @@ int emul_run_pop(struct emul_ctx *ctx, struct emul_args *a)
 int emul_run_branch(struct emul_ctx *ctx, struct emul_args *a)
 {
 	u64 target = a->src.value & emul_mask(a->src.bytes);
-	u64 sp, linear, unused;
+	u64 sp = 0, linear = 0, unused;
 	int r;
 
 	/* The stack is checked before the target. */

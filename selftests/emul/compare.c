@@ -209,7 +209,7 @@ static int emulate(struct machine *m, enum emul_mode mode, const struct emul_seg
 	return r;
 }
 
-/* Flags that the architecture leaves undefined and that the emulator does not take from the host. */
+/* Flags that are undefined, and that the emulator does not take from the host's processor. */
 static u64 undefined_flags(const struct emul_insn *insn)
 {
 	switch (insn->op) {

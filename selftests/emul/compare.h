@@ -5,7 +5,7 @@
 #include "emul.h"
 
 /**
- * compare_mode() - compare emulator and processor for all opcodes of a mode, one result per operation
+ * compare_mode() - compare emulator and processor for all opcodes, one result per operation
  * @mode: EMUL_LONG64, EMUL_PROT32 or EMUL_PROT16.
  * @seed: Of the random numbers; the same seed repeats the same tests.
  */

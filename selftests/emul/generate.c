@@ -150,7 +150,7 @@ static void write_disp(struct test_case *c, unsigned int at, unsigned int bytes,
 	memcpy(c->insn.bytes + at, &disp, bytes);
 }
 
-/* Where the displacement of an operand without base register is, and how long; 0 if there is none. */
+/* Where the displacement of an operand without base register is, and how long. */
 static unsigned int find_disp(const struct emul_insn *insn, unsigned int modrm_at,
 			      unsigned int *bytes)
 {

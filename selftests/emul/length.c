@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The length decoder against the processor. An instruction that begins N bytes before a page that
- * cannot be executed faults on the fetch exactly if it is longer than N bytes. That shows the length
- * of instructions that are not emulated, privileged ones included.
+ * cannot be executed faults on the fetch exactly if it is longer than N bytes. That shows the
+ * length of instructions that are not emulated, privileged ones included.
  */
 
 #include "case.h"

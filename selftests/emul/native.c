@@ -137,7 +137,6 @@ static void handler(int sig, siginfo_t *info, void *context)
 	static const char stray[] = "Bail out! signal outside of a tested instruction\n";
 	ucontext_t *uc = context;
 
-	(void)info;
 	if (run.phase == STARTING && sig == SIGTRAP) {
 		begin(uc);
 		return;

@@ -177,7 +177,6 @@ static int op_io_permitted(struct emul_ctx *ctx, u16 port, unsigned int size)
 
 static int op_get_vec(struct emul_ctx *ctx, unsigned int reg, void *buf, unsigned int len)
 {
-	(void)ctx;
 	memset(buf, reg, len);
 	return EMUL_DONE;
 }
@@ -185,11 +184,6 @@ static int op_get_vec(struct emul_ctx *ctx, unsigned int reg, void *buf, unsigne
 static int op_set_vec(struct emul_ctx *ctx, unsigned int reg, const void *buf, unsigned int len,
 		      bool zero_upper)
 {
-	(void)ctx;
-	(void)reg;
-	(void)buf;
-	(void)len;
-	(void)zero_upper;
 	return EMUL_DONE;
 }
 
