@@ -230,9 +230,14 @@ static bool guest_call_event(struct vcpu *vcpu, enum event *event)
 enum event vcpu_run(struct vcpu *vcpu)
 {
 	enum event event;
+	long ret;
 
 	for (;;) {
-		if (vcpu_run_raw(vcpu) < 0)
+		ret = vcpu_run_raw(vcpu);
+		/* The documented answer of a vCPU that INIT has woken. */
+		if (ret == -EAGAIN)
+			continue;
+		if (ret < 0)
 			return EVENT_ERROR;
 		if (!is_guest_call(vcpu->run))
 			return EVENT_EXIT;
