@@ -23,7 +23,8 @@ struct vitro_vcpu;
  * and vm->irqchip_in_kernel last. -EEXIST if there, -EINVAL if vCPUs exist.
  */
 int vitro_irqchip_create(struct vitro_vm *vm);
-void vitro_irqchip_destroy(struct vitro_vm *vm);	/* VM dies: also PIT, irqfds, routes */
+/* VM dies: also PIT, irqfds, routes. Before the vCPUs are freed, as they are sent to. */
+void vitro_irqchip_destroy(struct vitro_vm *vm);
 int vitro_irqchip_get(struct vitro_vm *vm, struct kvm_irqchip *chip);
 int vitro_irqchip_set(struct vitro_vm *vm, const struct kvm_irqchip *chip);
 int vitro_pit_create(struct vitro_vm *vm, const struct kvm_pit_config *config);
@@ -33,7 +34,8 @@ int vitro_pit_reinject(struct vitro_vm *vm, const struct kvm_reinject_control *c
 
 /* Any context. KVM_IRQ_LINE(_STATUS): returns >0 delivered, 0 coalesced, <0 ignored (status) */
 int vitro_set_irq(struct vitro_vm *vm, u32 gsi, int level);
-int vitro_send_msi(struct vitro_vm *vm, const struct kvm_msi *msi);	/* KVM_SIGNAL_MSI; process context */
+/* KVM_SIGNAL_MSI; process context */
+int vitro_send_msi(struct vitro_vm *vm, const struct kvm_msi *msi);
 
 /* Process context; take vm->irq_lock themselves. @entries: copied from user, validated here. */
 int vitro_set_gsi_routing(struct vitro_vm *vm, const struct kvm_irq_routing_entry *entries,
@@ -60,9 +62,9 @@ int vitro_ack_vector(struct vitro_vcpu *vcpu);
 int vitro_lapic_irr_class(struct vitro_vcpu *vcpu);
 bool vitro_has_interrupt(struct vitro_vcpu *vcpu);	/* cheap; any context; for wake-up decisions */
 
-/* Timer: runs due expirations (VITRO_REQ_TIMER, or before blocking); any state of the vCPU's thread */
+/* On VITRO_REQ_TIMER: delivers what is due. Any state of the vCPU's thread. */
 void vitro_lapic_timer_check(struct vitro_vcpu *vcpu);
-/* The vCPU's thread is about to be scheduled on another host CPU or out: nothing to do, or move hrtimer */
+/* The vCPU's thread now runs on another host CPU: the timer follows (optional). */
 void vitro_lapic_timer_migrate(struct vitro_vcpu *vcpu);
 /* vcpu->tsc_offset changed: re-arm a TSC-deadline timer */
 void vitro_lapic_tsc_changed(struct vitro_vcpu *vcpu);
