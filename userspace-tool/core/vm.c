@@ -30,6 +30,9 @@ static int open_device(struct vm *vm)
 		case EPERM:
 			why = "run as root, or as a member of the group that owns the device";
 			break;
+		case EISDIR:
+			why = "that is a directory; give /dev/vitro or /dev/kvm";
+			break;
 		case EBUSY:
 			why = "another program or hypervisor has it: stop that one first";
 			break;
@@ -90,8 +93,9 @@ static int add_memory(struct vm *vm, uint64_t size)
 		};
 
 		if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
-			return fail(errno, "KVM_SET_USER_MEMORY_REGION %#llx+%#llx: %s",
-				    slot.guest_phys_addr, slot.memory_size, strerror(errno));
+			return fail(errno, "the hypervisor does not take guest memory %#llx to %#llx: KVM_SET_USER_MEMORY_REGION: %s; ask for less with --mem",
+				    slot.guest_phys_addr, slot.guest_phys_addr + slot.memory_size,
+				    strerror(errno));
 	}
 	return 0;
 }

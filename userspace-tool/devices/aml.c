@@ -20,6 +20,7 @@
 #define RES_IO		0x47
 #define RES_END		0x79
 #define RES_DWORD_SPACE	0x87
+#define RES_WORD_SPACE	0x88
 
 /* A package length of three bytes: 20 bits, enough for any table here. */
 #define PKG_BYTES	3
@@ -172,15 +173,18 @@ void aml_window(struct aml *aml, unsigned int type, uint32_t base, uint32_t size
 {
 	/* Memory: writable, not cacheable. I/O: the whole range, not just ISA's. */
 	static const uint8_t type_flags[] = { 1, 3, 0 };
+	/* Bus numbers exist in 16 bits only. */
+	bool is_word = type == AML_SPACE_BUS;
+	unsigned int width = is_word ? 2 : 4;
 
-	put(aml, RES_DWORD_SPACE, 1);
-	put(aml, 23, 2);
+	put(aml, is_word ? RES_WORD_SPACE : RES_DWORD_SPACE, 1);
+	put(aml, 3 + 5 * width, 2);
 	put(aml, type, 1);
 	put(aml, 0x0c, 1);	/* minimum and maximum fixed, passed on */
 	put(aml, type_flags[type], 1);
-	put(aml, 0, 4);
-	put(aml, base, 4);
-	put(aml, base + (size - 1), 4);
-	put(aml, 0, 4);
-	put(aml, size, 4);
+	put(aml, 0, width);
+	put(aml, base, width);
+	put(aml, base + (size - 1), width);
+	put(aml, 0, width);
+	put(aml, size, width);
 }

@@ -125,7 +125,7 @@ void aml_irq(struct aml *aml, unsigned int irq);
 #define AML_SPACE_BUS		2
 
 /**
- * aml_window() - DWordSpace, what a bridge passes on
+ * aml_window() - DWordMemory, DWordIO or WordBusNumber: what a bridge passes on
  * @aml: the writer
  * @type: AML_SPACE_*
  * @base: first address

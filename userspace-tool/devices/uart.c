@@ -64,6 +64,20 @@ static void refill(struct uart *u)
 	}
 }
 
+/*
+ * Linux's driver switches the FIFO on after it has let interrupts through, and
+ * that empties it. What the guest has not read waits on the wire again.
+ */
+static void clear_fifo(struct uart *u)
+{
+	while (!LOOPBACK(u) && u->fifo_len && u->backlog_len < UART_BACKLOG) {
+		u->backlog_head = (u->backlog_head + UART_BACKLOG - 1) % UART_BACKLOG;
+		u->backlog[u->backlog_head] = u->fifo[--u->fifo_len];
+		u->backlog_len++;
+	}
+	u->fifo_len = 0;
+}
+
 static uint8_t receive(struct uart *u)
 {
 	uint8_t c = 0;
@@ -187,13 +201,16 @@ static void write_register(struct uart *u, unsigned int reg, uint8_t value)
 		break;
 	case UART_FCR:
 		if (((u->fcr ^ value) & UART_FCR_ENABLE_FIFO) || (value & UART_FCR_CLEAR_RCVR))
-			u->fifo_len = 0;
+			clear_fifo(u);
 		u->fcr = value & UART_FCR_ENABLE_FIFO;
 		break;
 	case UART_LCR:
 		u->lcr = value;
 		break;
 	case UART_MCR:
+		/* What came round in loopback was never on the wire. */
+		if (LOOPBACK(u) && !(value & UART_MCR_LOOP))
+			u->fifo_len = 0;
 		u->mcr = value & 0x1f;
 		break;
 	case UART_SCR:
