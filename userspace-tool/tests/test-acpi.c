@@ -165,7 +165,7 @@ TEST(aml_overflow)
 /* What another implementation makes of the DSDT. */
 TEST(dsdt_disassembles)
 {
-	char dir[] = "/tmp/vitro-acpi.XXXXXX", command[256];
+	char dir[] = "/tmp/vitro-acpi.XXXXXX", command[1024];
 	uint64_t dsdt;
 	FILE *f;
 	int ret;
@@ -180,10 +180,12 @@ TEST(dsdt_disassembles)
 	REQUIRE(f, "cannot write %s", command);
 	fwrite(area + (dsdt - GPA), 1, get(dsdt + 4, 4), f);
 	fclose(f);
-	snprintf(command, sizeof(command),
-		 "cd %s && iasl -d dsdt.aml >log 2>&1 && iasl -tc dsdt.dsl >>log 2>&1 && "
-		 "grep -q WordBusNumber dsdt.dsl && grep -q PNP0A03 dsdt.dsl && grep -q _S5 dsdt.dsl && grep -q 'DWordMemory' dsdt.dsl; "
-		 "ret=$?; [ $ret = 0 ] || sed 's/^/# /' log; rm -rf %s; exit $ret", dir, dir);
+	snprintf(command, sizeof(command), "cd %s && %s; ret=$?; [ $ret = 0 ] || sed 's/^/# /' log; "
+		 "rm -rf %s; exit $ret", dir,
+		 "iasl -d dsdt.aml >log 2>&1 && iasl -tc dsdt.dsl >>log 2>&1 && "
+		 "for word in PNP0A03 WordBusNumber DWordMemory DWordIO PNP0501 _S5; do "
+		 "grep -q $word dsdt.dsl || { cat dsdt.dsl >>log; echo no $word >>log; exit 1; }; done",
+		 dir);
 	ret = system(command);
 	CHECK_EQ(ret, 0);
 }
