@@ -8,6 +8,9 @@ RULES	?= $(DESTDIR)/etc/udev/rules.d/60-vitro.rules
 MACHINE	?= amd
 SUDO	?= $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
+# of the kernel that KDIR belongs to
+RELEASE	= $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
+
 V	?= 0
 Q	:= $(if $(filter 1,$(V)),,@)
 export V MACHINE
@@ -62,7 +65,7 @@ install: module tool
 	$(Q)[ -n "$(DESTDIR)" ] || udevadm control --reload 2>/dev/null || true
 
 uninstall:
-	$(Q)rm -f $(DESTDIR)/lib/modules/$$(cat $(KDIR)/include/config/kernel.release)/extra/vitro.ko*
+	$(Q)rm -f $(DESTDIR)/lib/modules/$(RELEASE)/extra/vitro.ko*
 	$(Q)$(MAKE) -C userspace-tool uninstall PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
 	$(Q)rm -f $(RULES)
 	$(Q)[ -n "$(DESTDIR)" ] || depmod
