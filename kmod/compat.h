@@ -50,13 +50,30 @@ static inline void vitro_eventfd_signal(struct eventfd_ctx *ctx)
 /* What the young callbacks of struct mmu_notifier_ops return: int, later bool. */
 typedef typeof(((struct mmu_notifier_ops *)0)->test_young(NULL, NULL, 0)) vitro_young_t;
 
+/*
+ * Work that is due before a return to user mode or to a guest. 0 or -EINTR.
+ * Older kernels also note a signal in KVM's own vCPU: they get a dummy.
+ * Only run.c needs this, and KVM's header is not for everyone.
+ */
+#ifdef VITRO_COMPAT_WORK
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
 #include <linux/entry-virt.h>
-#define vitro_handle_work() xfer_to_guest_mode_handle_work()
+static inline int vitro_handle_work(void)
+{
+	return xfer_to_guest_mode_handle_work();
+}
 #else
 #include <linux/entry-kvm.h>
-#define vitro_handle_work() xfer_to_guest_mode_handle_work(NULL)
+#include <linux/kvm_host.h>
+static inline int vitro_handle_work(void)
+{
+	static struct kvm_run run;
+	static struct kvm_vcpu dummy = { .run = &run };
+
+	return xfer_to_guest_mode_handle_work(&dummy);
+}
 #endif
+#endif /* VITRO_COMPAT_WORK */
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define vitro_rcu_note() rcu_virt_note_context_switch(raw_smp_processor_id())

@@ -40,8 +40,8 @@ const struct vitro_ioctl *vitro_ioctl_find(const struct vitro_ioctl *table,
  */
 long vitro_ioctl_call(const struct vitro_ioctl *ioctl, void *obj, unsigned long arg)
 {
-	unsigned int dir = _IOC_DIR(ioctl->cmd);
-	size_t size = _IOC_SIZE(ioctl->cmd);
+	unsigned int dir = ioctl->dir;
+	size_t size = ioctl->size;
 	u8 small[SMALL_ARGUMENT] __aligned(8);
 	void *data = small;
 	long r;

@@ -15,7 +15,8 @@ struct vitro_ioctl;
 
 /**
  * struct vitro_ioctl - one call
- * @cmd:	the ioctl's number, which tells size and direction of its data
+ * @cmd:	the ioctl's number, which as a rule tells its data's ...
+ * @dir, @size: direction (_IOC_READ, _IOC_WRITE) and bytes
  * @lock:	class of lock to be taken around @call, the table owner's business
  * @call:	@obj: what the fd stands for. @data: kernel copy of the
  *		argument's structure: filled from user space for _IOW, zeroed
@@ -24,6 +25,8 @@ struct vitro_ioctl;
  */
 struct vitro_ioctl {
 	unsigned int cmd;
+	u16 size;
+	u8 dir;
 	u8 lock;
 	long (*call)(void *obj, void *data, unsigned long arg);
 };
@@ -36,11 +39,21 @@ struct vitro_ioctl {
 #define VITRO_IOCTL_SLOT(cmd)	(_IOC_NR(cmd) | (_IOC_DIR(cmd) == _IOC_NONE ? 256 : 0))
 
 #define VITRO_IOCTL(name, lock_class, fn)				\
-	[VITRO_IOCTL_SLOT(name)] = { .cmd = name, .lock = lock_class, .call = fn }
+	VITRO_IOCTL_DATA(name, lock_class, fn, _IOC_DIR(name), _IOC_SIZE(name))
+
+/* One whose number does not tell the truth about its data. */
+#define VITRO_IOCTL_DATA(name, lock_class, fn, direction, bytes)		\
+	[VITRO_IOCTL_SLOT(name)] = {					\
+		.cmd = name, .dir = direction, .size = bytes,		\
+		.lock = lock_class, .call = fn				\
+	}
 
 /* One of uapi/vitro.h, whose numbers would collide with KVM's in a table. */
 #define VITRO_IOCTL_EXTENSION(name, lock_class, fn)			\
-	{ .cmd = name, .lock = lock_class, .call = fn }
+	{								\
+		.cmd = name, .dir = _IOC_DIR(name), .size = _IOC_SIZE(name), \
+		.lock = lock_class, .call = fn				\
+	}
 
 const struct vitro_ioctl *vitro_ioctl_find(const struct vitro_ioctl *table,
 					   unsigned int cmd);

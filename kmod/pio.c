@@ -14,14 +14,6 @@
 #include "pio.h"
 #include "vm.h"
 
-/* Port I/O data in the vCPU's mmap: the page after struct kvm_run. */
-#define PIO_PAGE	1
-
-static void *pio_data(struct vitro_vcpu *vcpu)
-{
-	return (void *)vcpu->run + PIO_PAGE * PAGE_SIZE;
-}
-
 /**
  * vitro_fill_io_exit() - describe vcpu->io.pio to user space
  * @vcpu: the vCPU
@@ -35,7 +27,7 @@ void vitro_fill_io_exit(struct vitro_vcpu *vcpu)
 	run->io.size = vcpu->io.pio.size;
 	run->io.port = vcpu->io.pio.port;
 	run->io.count = vcpu->io.pio.count;
-	run->io.data_offset = PIO_PAGE * PAGE_SIZE;
+	run->io.data_offset = VITRO_PIO_PAGE * PAGE_SIZE;
 }
 
 static void set_pio(struct vitro_vcpu *vcpu, u16 port, unsigned int size, unsigned int count,
@@ -98,7 +90,7 @@ static int complete_in(struct vitro_vcpu *vcpu)
 {
 	u32 value = 0;
 
-	memcpy(&value, pio_data(vcpu), vcpu->io.pio.size);
+	memcpy(&value, vcpu->pio_data, vcpu->io.pio.size);
 	write_rax(vcpu, vcpu->io.pio.size, value);
 	return vitro_skip_insn(vcpu);
 }
@@ -127,7 +119,7 @@ int vitro_exit_io(struct vitro_vcpu *vcpu)
 		vcpu->complete = complete_in;
 		return 0;
 	}
-	memcpy(pio_data(vcpu), &vcpu->gpr[VITRO_RAX], exit->io.size);
+	memcpy(vcpu->pio_data, &vcpu->gpr[VITRO_RAX], exit->io.size);
 	vitro_skip_insn(vcpu);
 	vcpu->complete = complete_out;
 	return 0;
@@ -155,7 +147,7 @@ int vitro_string_in(struct vitro_vcpu *vcpu, u16 port, unsigned int size, void *
 		if (vcpu->io.pio.port != port || vcpu->io.pio.size != size ||
 		    vcpu->io.pio.count != count)
 			return EMUL_UNHANDLEABLE;
-		memcpy(buf, pio_data(vcpu), size * count);
+		memcpy(buf, vcpu->pio_data, size * count);
 		return EMUL_STOP;
 	}
 
@@ -193,7 +185,7 @@ int vitro_string_out(struct vitro_vcpu *vcpu, u16 port, unsigned int size, const
 			break;
 	if (i == count)
 		return EMUL_DONE;
-	memcpy(pio_data(vcpu), buf + i * size, size * (count - i));
+	memcpy(vcpu->pio_data, buf + i * size, size * (count - i));
 	set_pio(vcpu, port, size, count - i, false);
 	vcpu->io.pio.pending = true;
 	return EMUL_STOP;

@@ -9,6 +9,8 @@
  *	    enter_guest()	preemption off, guest's FPU state in the registers
  *	      inner_loop()	IRQs off: inject, enter, handle what is quick
  */
+#define VITRO_COMPAT_WORK
+
 #include <linux/context_tracking.h>
 #include <linux/kvm.h>
 #include <linux/rcupdate.h>
@@ -403,6 +405,10 @@ static int wait_for_startup(struct vitro_vcpu *vcpu)
 	if (vcpu->run->immediate_exit)
 		return -EINTR;
 	block(vcpu);
+	if (signal_pending(current)) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		return -EINTR;
+	}
 	slow_requests(vcpu);
 	return -EAGAIN;
 }

@@ -125,6 +125,8 @@ static void sched_in(struct preempt_notifier *notifier, int cpu)
 
 	WRITE_ONCE(vcpu->cpu, cpu);
 	vitro_backend->load(vcpu, cpu);
+	if (cpu != vcpu->last_cpu && vcpu->lapic)
+		vitro_lapic_timer_migrate(vcpu);
 	vcpu->last_cpu = cpu;
 }
 
@@ -173,6 +175,13 @@ void vitro_vcpu_put(struct vitro_vcpu *vcpu)
 	preempt_enable();
 }
 
+/* Two pages, not one of order 1: user space's mapping refers to each by itself. */
+static void free_run_pages(struct vitro_vcpu *vcpu)
+{
+	free_page((unsigned long)vcpu->run);
+	free_page((unsigned long)vcpu->pio_data);
+}
+
 /**
  * vitro_vcpu_destroy() - free a vCPU
  * @vcpu: the vCPU; no fd refers to it, or it has never been published
@@ -185,7 +194,7 @@ void vitro_vcpu_destroy(struct vitro_vcpu *vcpu)
 	kvfree(vcpu->cpuid);
 	vitro_emul_free(vcpu);
 	vitro_xstate_free(vcpu);
-	free_pages((unsigned long)vcpu->run, get_order(VITRO_RUN_PAGES * PAGE_SIZE));
+	free_run_pages(vcpu);
 	kfree(vcpu);
 }
 
@@ -207,10 +216,10 @@ static struct vitro_vcpu *alloc_vcpu(struct vitro_vm *vm, u32 id)
 	rcuwait_init(&vcpu->wait);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vitro_preempt_ops);
 
-	vcpu->run = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO,
-					     get_order(VITRO_RUN_PAGES * PAGE_SIZE));
-	if (!vcpu->run)
-		goto free;
+	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	vcpu->pio_data = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vcpu->run || !vcpu->pio_data)
+		goto run;
 	err = vitro_xstate_alloc(vcpu);
 	if (err)
 		goto run;
@@ -237,8 +246,7 @@ emul:
 xstate:
 	vitro_xstate_free(vcpu);
 run:
-	free_pages((unsigned long)vcpu->run, get_order(VITRO_RUN_PAGES * PAGE_SIZE));
-free:
+	free_run_pages(vcpu);
 	kfree(vcpu);
 	return ERR_PTR(err);
 }
@@ -553,7 +561,7 @@ static vm_fault_t vcpu_mmap_fault(struct vm_fault *vmf)
 
 	if (vmf->pgoff >= VITRO_RUN_PAGES)
 		return VM_FAULT_SIGBUS;
-	page = virt_to_page((void *)vcpu->run + vmf->pgoff * PAGE_SIZE);
+	page = virt_to_page(vmf->pgoff == VITRO_PIO_PAGE ? vcpu->pio_data : vcpu->run);
 	get_page(page);
 	vmf->page = page;
 	return 0;

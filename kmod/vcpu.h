@@ -74,6 +74,7 @@ enum vitro_vcpu_mode {
 
 /* Pages of the vCPU's mmap: struct kvm_run, then port I/O data. */
 #define VITRO_RUN_PAGES		2
+#define VITRO_PIO_PAGE		1
 
 /**
  * struct vitro_events - what waits to be delivered to the guest
@@ -192,6 +193,7 @@ struct vitro_vcpu {
 
 	struct vitro_vm *vm;		/* (c) holds a reference through the fd */
 	struct kvm_run *run;		/* (c) shared with user space: read once */
+	void *pio_data;			/* (c) the second page of the mmap, shared too */
 	u32 id;				/* (c) KVM_CREATE_VCPU argument, APIC ID */
 	int index;			/* (c) position in vm->vcpus */
 	struct mutex mutex;

@@ -242,8 +242,6 @@ static long vm_irqfd(void *obj, void *data, unsigned long arg)
 {
 	struct vitro_vm *vm = obj;
 
-	if (!smp_load_acquire(&vm->irqchip_in_kernel))
-		return -EINVAL;
 	return vitro_irqfd(vm, data);
 }
 
@@ -291,7 +289,8 @@ static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_BOOT_CPU_ID, LOCK_VM, vm_set_boot_cpu_id),
 	VITRO_IOCTL(KVM_CREATE_IRQCHIP, LOCK_VM, vm_create_irqchip),
 	VITRO_IOCTL(KVM_GET_IRQCHIP, LOCK_VM, vm_get_irqchip),
-	VITRO_IOCTL(KVM_SET_IRQCHIP, LOCK_VM, vm_set_irqchip),
+	VITRO_IOCTL_DATA(KVM_SET_IRQCHIP, LOCK_VM, vm_set_irqchip,
+			 _IOC_WRITE, sizeof(struct kvm_irqchip)),
 	VITRO_IOCTL(KVM_IRQ_LINE, LOCK_NONE, vm_irq_line),
 	VITRO_IOCTL(KVM_IRQ_LINE_STATUS, LOCK_NONE, vm_irq_line),
 	VITRO_IOCTL(KVM_SIGNAL_MSI, LOCK_NONE, vm_signal_msi),
@@ -299,7 +298,8 @@ static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_CREATE_PIT2, LOCK_VM, vm_create_pit2),
 	VITRO_IOCTL(KVM_GET_PIT2, LOCK_VM, vm_get_pit2),
 	VITRO_IOCTL(KVM_SET_PIT2, LOCK_VM, vm_set_pit2),
-	VITRO_IOCTL(KVM_REINJECT_CONTROL, LOCK_VM, vm_reinject_control),
+	VITRO_IOCTL_DATA(KVM_REINJECT_CONTROL, LOCK_VM, vm_reinject_control,
+			 _IOC_WRITE, sizeof(struct kvm_reinject_control)),
 	VITRO_IOCTL(KVM_SET_GSI_ROUTING, LOCK_NONE, vm_set_gsi_routing),
 	VITRO_IOCTL(KVM_IRQFD, LOCK_NONE, vm_irqfd),
 	VITRO_IOCTL(KVM_IOEVENTFD, LOCK_NONE, vm_ioeventfd),
