@@ -4,7 +4,6 @@
  * only those that the reason makes valid.
  */
 #include <linux/kernel.h>
-#include <linux/nospec.h>
 #include <linux/percpu.h>
 #include <asm/processor.h>
 #include <asm/debugreg.h>
@@ -167,86 +166,77 @@ static void decode_ept_misconfig(struct vitro_vmx *vmx, struct vitro_exit *exit)
 	exit->hw_info = vmcs_read(GUEST_PHYSICAL_ADDRESS);
 }
 
+/* How to decode an exit; flags of struct vmx_exit_info. */
+#define KNOWN		BIT(0)
+#define INSN		BIT(1)	/* by an instruction, whose length the VMCS tells */
+#define EVENT		BIT(2)	/* can occur while an event is delivered */
+
 /**
  * struct vmx_exit_info - how to decode an exit reason
  * @reason:	VITRO_EXIT_*
- * @insn:	caused by an instruction, whose length the VMCS tells
- * @vectoring:	can occur while an event is delivered
+ * @flags:	as above; 0: unknown reason
  * @decode:	fills in the rest, or NULL
  */
 struct vmx_exit_info {
 	u8 reason;
-	bool insn;
-	bool vectoring;
+	u8 flags;
 	void (*decode)(struct vitro_vmx *vmx, struct vitro_exit *exit);
 };
 
-#define INSN(r, name)		[r] = { VITRO_EXIT_##name, true }
-#define INSN_WITH(r, name, fn)	[r] = { VITRO_EXIT_##name, true, false, fn }
-#define PLAIN(r, name)		[r] = { VITRO_EXIT_##name }
-#define PLAIN_WITH(r, name, fn)	[r] = { VITRO_EXIT_##name, false, false, fn }
-#define EVENT(r, name, fn)	[r] = { VITRO_EXIT_##name, false, true, fn }
+#define EXIT(r, name, flags, ...) [r] = { VITRO_EXIT_##name, KNOWN | (flags), ##__VA_ARGS__ }
 
-/* The default member, VITRO_EXIT_INTR without the others, marks unknown reasons. */
 static const struct vmx_exit_info exits[] = {
-	PLAIN(EXIT_REASON_EXTERNAL_INTERRUPT, INTR),
-	EVENT(EXIT_REASON_EXCEPTION_NMI, EXCEPTION, decode_exception),
-	INSN(EXIT_REASON_CPUID, CPUID),
-	INSN(EXIT_REASON_HLT, HLT),
-	INSN_WITH(EXIT_REASON_IO_INSTRUCTION, IO, decode_io),
-	INSN(EXIT_REASON_MSR_READ, RDMSR),
-	INSN(EXIT_REASON_MSR_WRITE, WRMSR),
-	INSN(EXIT_REASON_VMCALL, HYPERCALL),
-	INSN_WITH(EXIT_REASON_CR_ACCESS, CR, decode_cr),
-	INSN_WITH(EXIT_REASON_DR_ACCESS, DR, decode_dr),
-	EVENT(EXIT_REASON_EPT_VIOLATION, TDP_FAULT, decode_ept_violation),
-	EVENT(EXIT_REASON_EPT_MISCONFIG, UNKNOWN, decode_ept_misconfig),
-	PLAIN_WITH(EXIT_REASON_INTERRUPT_WINDOW, IRQ_WINDOW, decode_irq_window),
-	PLAIN_WITH(EXIT_REASON_NMI_WINDOW, NMI_WINDOW, decode_nmi_window),
-	PLAIN(EXIT_REASON_TPR_BELOW_THRESHOLD, TPR),
-	INSN(EXIT_REASON_XSETBV, XSETBV),
-	INSN(EXIT_REASON_INVD, CACHE),
-	INSN(EXIT_REASON_WBINVD, CACHE),
-	INSN_WITH(EXIT_REASON_INVLPG, INVLPG, decode_qualification),
-	INSN(EXIT_REASON_RDPMC, RDPMC),
-	INSN(EXIT_REASON_PAUSE_INSTRUCTION, PAUSE),
-	INSN(EXIT_REASON_MWAIT_INSTRUCTION, MWAIT),
-	INSN(EXIT_REASON_MONITOR_INSTRUCTION, MWAIT),
-	PLAIN(EXIT_REASON_TRIPLE_FAULT, TRIPLE_FAULT),
+	EXIT(EXIT_REASON_EXTERNAL_INTERRUPT, INTR, 0),
+	EXIT(EXIT_REASON_EXCEPTION_NMI, EXCEPTION, EVENT, decode_exception),
+	EXIT(EXIT_REASON_CPUID, CPUID, INSN),
+	EXIT(EXIT_REASON_HLT, HLT, INSN),
+	EXIT(EXIT_REASON_IO_INSTRUCTION, IO, INSN, decode_io),
+	EXIT(EXIT_REASON_MSR_READ, RDMSR, INSN),
+	EXIT(EXIT_REASON_MSR_WRITE, WRMSR, INSN),
+	EXIT(EXIT_REASON_VMCALL, HYPERCALL, INSN),
+	EXIT(EXIT_REASON_CR_ACCESS, CR, INSN, decode_cr),
+	EXIT(EXIT_REASON_DR_ACCESS, DR, INSN, decode_dr),
+	EXIT(EXIT_REASON_EPT_VIOLATION, TDP_FAULT, EVENT, decode_ept_violation),
+	EXIT(EXIT_REASON_EPT_MISCONFIG, UNKNOWN, EVENT, decode_ept_misconfig),
+	EXIT(EXIT_REASON_INTERRUPT_WINDOW, IRQ_WINDOW, 0, decode_irq_window),
+	EXIT(EXIT_REASON_NMI_WINDOW, NMI_WINDOW, 0, decode_nmi_window),
+	EXIT(EXIT_REASON_TPR_BELOW_THRESHOLD, TPR, 0),
+	EXIT(EXIT_REASON_XSETBV, XSETBV, INSN),
+	EXIT(EXIT_REASON_INVD, CACHE, INSN),
+	EXIT(EXIT_REASON_WBINVD, CACHE, INSN),
+	EXIT(EXIT_REASON_INVLPG, INVLPG, INSN, decode_qualification),
+	EXIT(EXIT_REASON_RDPMC, RDPMC, INSN),
+	EXIT(EXIT_REASON_PAUSE_INSTRUCTION, PAUSE, INSN),
+	EXIT(EXIT_REASON_MWAIT_INSTRUCTION, MWAIT, INSN),
+	EXIT(EXIT_REASON_MONITOR_INSTRUCTION, MWAIT, INSN),
+	EXIT(EXIT_REASON_TRIPLE_FAULT, TRIPLE_FAULT, 0),
 	/* Not through the common path: its event must not be requeued. */
-	PLAIN_WITH(EXIT_REASON_TASK_SWITCH, TASK_SWITCH, decode_task_switch),
+	EXIT(EXIT_REASON_TASK_SWITCH, TASK_SWITCH, 0, decode_task_switch),
 
-	INSN(VMX_EXIT_GETSEC, UD_INSN),
-	INSN(EXIT_REASON_VMCLEAR, UD_INSN),
-	INSN(EXIT_REASON_VMLAUNCH, UD_INSN),
-	INSN(EXIT_REASON_VMPTRLD, UD_INSN),
-	INSN(EXIT_REASON_VMPTRST, UD_INSN),
-	INSN(EXIT_REASON_VMREAD, UD_INSN),
-	INSN(EXIT_REASON_VMRESUME, UD_INSN),
-	INSN(EXIT_REASON_VMWRITE, UD_INSN),
-	INSN(EXIT_REASON_VMOFF, UD_INSN),
-	INSN(EXIT_REASON_VMON, UD_INSN),
-	INSN(EXIT_REASON_INVEPT, UD_INSN),
-	INSN(EXIT_REASON_INVVPID, UD_INSN),
-	INSN(EXIT_REASON_VMFUNC, UD_INSN),
-	INSN(EXIT_REASON_INVPCID, UD_INSN),
-	INSN(EXIT_REASON_RDTSCP, UD_INSN),
-	INSN(EXIT_REASON_ENCLS, UD_INSN),
-	INSN(VMX_EXIT_ENCLV, UD_INSN),
-	INSN(VMX_EXIT_PCONFIG, UD_INSN),
-	INSN(VMX_EXIT_LOADIWKEY, UD_INSN),
-	INSN(EXIT_REASON_XSAVES, UD_INSN),
-	INSN(EXIT_REASON_XRSTORS, UD_INSN),
-	INSN(EXIT_REASON_UMWAIT, UD_INSN),
-	INSN(EXIT_REASON_TPAUSE, UD_INSN),
+	EXIT(VMX_EXIT_GETSEC, UD_INSN, INSN),
+	EXIT(EXIT_REASON_VMCLEAR, UD_INSN, INSN),
+	EXIT(EXIT_REASON_VMLAUNCH, UD_INSN, INSN),
+	EXIT(EXIT_REASON_VMPTRLD, UD_INSN, INSN),
+	EXIT(EXIT_REASON_VMPTRST, UD_INSN, INSN),
+	EXIT(EXIT_REASON_VMREAD, UD_INSN, INSN),
+	EXIT(EXIT_REASON_VMRESUME, UD_INSN, INSN),
+	EXIT(EXIT_REASON_VMWRITE, UD_INSN, INSN),
+	EXIT(EXIT_REASON_VMOFF, UD_INSN, INSN),
+	EXIT(EXIT_REASON_VMON, UD_INSN, INSN),
+	EXIT(EXIT_REASON_INVEPT, UD_INSN, INSN),
+	EXIT(EXIT_REASON_INVVPID, UD_INSN, INSN),
+	EXIT(EXIT_REASON_VMFUNC, UD_INSN, INSN),
+	EXIT(EXIT_REASON_INVPCID, UD_INSN, INSN),
+	EXIT(EXIT_REASON_RDTSCP, UD_INSN, INSN),
+	EXIT(EXIT_REASON_ENCLS, UD_INSN, INSN),
+	EXIT(VMX_EXIT_ENCLV, UD_INSN, INSN),
+	EXIT(VMX_EXIT_PCONFIG, UD_INSN, INSN),
+	EXIT(VMX_EXIT_LOADIWKEY, UD_INSN, INSN),
+	EXIT(EXIT_REASON_XSAVES, UD_INSN, INSN),
+	EXIT(EXIT_REASON_XRSTORS, UD_INSN, INSN),
+	EXIT(EXIT_REASON_UMWAIT, UD_INSN, INSN),
+	EXIT(EXIT_REASON_TPAUSE, UD_INSN, INSN),
 };
-
-static bool known(u32 reason)
-{
-	return reason < ARRAY_SIZE(exits) &&
-	       (exits[reason].reason != VITRO_EXIT_INTR ||
-		reason == EXIT_REASON_EXTERNAL_INTERRUPT);
-}
 
 /*
  * IRET had unblocked NMIs when it faulted. It will be executed again, so they
@@ -276,19 +266,20 @@ void vmx_decode_exit(struct vitro_vmx *vmx, struct vitro_exit *exit)
 	exit->hw_reason = reason;
 	exit->hw_info = 0;
 	exit->insn_len = 0;
-	if (unlikely(!known(reason))) {
+	/* The processor's word, not the guest's: no need of a speculation barrier. */
+	info = &exits[reason];
+	if (unlikely(reason >= ARRAY_SIZE(exits) || !info->flags)) {
 		exit->reason = VITRO_EXIT_UNKNOWN;
 		exit->hw_info = vmcs_read(EXIT_QUALIFICATION);
 		return;
 	}
 
-	info = &exits[array_index_nospec(reason, ARRAY_SIZE(exits))];
 	exit->reason = info->reason;
-	if (info->insn)
+	if (info->flags & INSN)
 		exit->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 	if (info->decode)
 		info->decode(vmx, exit);
-	if (!info->vectoring)
+	if (!(info->flags & EVENT))
 		return;
 
 	vectoring = vmcs_read(IDT_VECTORING_INFO_FIELD);

@@ -208,11 +208,12 @@ void vmx_sync_msrs(struct vitro_vmx *vmx)
 {
 	struct vitro_vcpu *vcpu = &vmx->vcpu;
 
-	if (unlikely(vcpu->msrs.pat != vmx->pat)) {
+	if (vcpu->msrs.pat != vmx->pat) {
 		vmx->pat = vcpu->msrs.pat;
 		vmcs_write(GUEST_IA32_PAT, vmx->pat);
 	}
-	if (unlikely(vcpu->msrs.tsc_aux != vmx->tsc_aux) &&
+	/* Without the instructions that read it, the host's may as well stay. */
+	if (vcpu->msrs.tsc_aux != vmx->tsc_aux &&
 	    vcpu_has(vcpu, VITRO_GF_RDTSCP | VITRO_GF_RDPID)) {
 		vmx->tsc_aux = vcpu->msrs.tsc_aux;
 		wrmsrl(MSR_TSC_AUX, vmx->tsc_aux);

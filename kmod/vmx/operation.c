@@ -16,6 +16,7 @@
 #include <linux/perf_event.h>
 #include <linux/smp.h>
 #include <linux/topology.h>
+#include <asm/io.h>
 #include <asm/msr.h>
 #include <asm/special_insns.h>
 

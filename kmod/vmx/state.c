@@ -107,7 +107,7 @@ int vmx_cpl(struct vitro_vcpu *vcpu)
 void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
-	u64 rip = vcpu_rip(vcpu);
+	u64 rip = vcpu->regs_avail & BIT(VITRO_RIP) ? vcpu->rip : vmcs_read(GUEST_RIP);
 	u64 next = rip + len;
 	u32 state;
 

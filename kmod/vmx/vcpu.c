@@ -389,7 +389,7 @@ void vmx_flush_guest_tlb(struct vitro_vcpu *vcpu)
 	to_vmx(vcpu)->pending |= VMX_PENDING_FLUSH_VPID;
 }
 
-static void do_pending(struct vitro_vmx *vmx)
+static noinline void do_pending(struct vitro_vmx *vmx)
 {
 	if (vmx->pending & VMX_PENDING_CHECK_DEBUG)
 		vmx_check_pending_debug(vmx);
@@ -401,22 +401,34 @@ static void do_pending(struct vitro_vmx *vmx)
 	vmx->pending = 0;
 }
 
-static void write_dirty_regs(struct vitro_vmx *vmx)
+static noinline void write_rare_regs(struct vitro_vmx *vmx)
 {
 	struct vitro_vcpu *vcpu = &vmx->vcpu;
 
-	if (vcpu->regs_dirty & BIT(VITRO_RIP))
-		vmcs_write(GUEST_RIP, vcpu->rip);
 	if (vcpu->regs_dirty & BIT(VITRO_RSP))
 		vmcs_write(GUEST_RSP, vcpu->gpr[VITRO_RSP]);
-	if (unlikely(vcpu->regs_dirty & BIT(VITRO_RFLAGS))) {
+	if (vcpu->regs_dirty & BIT(VITRO_RFLAGS)) {
 		vmcs_write(GUEST_RFLAGS, vcpu->rflags);
 		vmx->pending |= VMX_PENDING_CHECK_DEBUG;
 	}
+}
+
+/* RIP is what almost every exit changes. */
+static __always_inline void write_dirty_regs(struct vitro_vmx *vmx)
+{
+	struct vitro_vcpu *vcpu = &vmx->vcpu;
+	unsigned long dirty = vcpu->regs_dirty;
+
+	if (!dirty)
+		return;
+	if (dirty & BIT(VITRO_RIP))
+		vmcs_write(GUEST_RIP, vcpu->rip);
+	if (unlikely(dirty & ~BIT(VITRO_RIP)))
+		write_rare_regs(vmx);
 	vcpu->regs_dirty = 0;
 }
 
-static void write_injection(const struct vmx_injection *event)
+static noinline void write_injection(const struct vmx_injection *event)
 {
 	if (event->info & INTR_INFO_DELIVER_CODE_MASK)
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, event->error_code);
@@ -426,7 +438,7 @@ static void write_injection(const struct vmx_injection *event)
 }
 
 /* The thread's CR3 and this CPU's CR4 change behind our back. */
-static void write_host_crs(struct vitro_vmx *vmx)
+static __always_inline void write_host_crs(struct vitro_vmx *vmx)
 {
 	u64 cr3 = __read_cr3();
 	u64 cr4 = __read_cr4();
@@ -441,7 +453,7 @@ static void write_host_crs(struct vitro_vmx *vmx)
 	}
 }
 
-static void choose_spec_ctrl(struct vitro_vmx *vmx)
+static noinline void choose_spec_ctrl(struct vitro_vmx *vmx)
 {
 	struct vmx_entry *entry = &vmx->entry;
 
@@ -459,7 +471,7 @@ static void choose_spec_ctrl(struct vitro_vmx *vmx)
  * PEBS would write the host's records to linear addresses of the guest.
  * Stopped here rather than by the VMCS: it takes a moment to come to rest.
  */
-static u64 stop_pebs(void)
+static noinline u64 stop_pebs(void)
 {
 	u64 enabled;
 
@@ -471,10 +483,9 @@ static u64 stop_pebs(void)
 
 /*
  * The switch, and what must follow it before anything else: an exit by a host
- * NMI leaves NMIs blocked until an IRET, so its handler has to run first. No
- * instrumentation: it could take an exception, whose IRET unblocks NMIs.
+ * NMI leaves NMIs blocked until an IRET, so its handler has to run first.
  */
-static noinstr unsigned long run_guest(struct vitro_vmx *vmx)
+static __always_inline unsigned long run_guest(struct vitro_vmx *vmx)
 {
 	struct vitro_vcpu *vcpu = &vmx->vcpu;
 	unsigned long failed;
@@ -501,7 +512,7 @@ static noinstr unsigned long run_guest(struct vitro_vmx *vmx)
 	return 0;
 }
 
-static void entry_failed(struct vitro_vmx *vmx, bool refused, struct vitro_exit *exit)
+static noinline void entry_failed(struct vitro_vmx *vmx, bool refused, struct vitro_exit *exit)
 {
 	exit->reason = VITRO_EXIT_ENTRY_FAILED;
 	exit->insn_len = 0;
@@ -524,11 +535,11 @@ static void entry_failed(struct vitro_vmx *vmx, bool refused, struct vitro_exit 
 }
 
 /* MOV to CR8 changes the TPR without an exit. */
-static void read_tpr(struct vitro_vmx *vmx)
+static __always_inline void read_tpr(struct vitro_vmx *vmx)
 {
 	u8 tpr = READ_ONCE(vmx->vapic[APIC_TASKPRI]);
 
-	if (tpr == vmx->tpr)
+	if (likely(tpr == vmx->tpr))
 		return;
 	vmx->tpr = tpr;
 	vitro_lapic_set_tpr(&vmx->vcpu, tpr);
@@ -536,8 +547,11 @@ static void read_tpr(struct vitro_vmx *vmx)
 
 /*
  * vmx_enter() - see struct vitro_backend
+ *
+ * No instrumentation: between an exit by NMI and its handler it could take an
+ * exception, whose IRET unblocks NMIs.
  */
-void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
+noinstr void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
 	unsigned long failed;
@@ -545,17 +559,17 @@ void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
 
 	if (unlikely(!vmx->guest_loaded))
 		vmx_switch_to_guest(vmx);
-	if (vcpu->regs_dirty)
-		write_dirty_regs(vmx);
+	write_dirty_regs(vmx);
 	if (unlikely(vmx->pending))
 		do_pending(vmx);
-	if (vmx->inject.info)
+	if (unlikely(vmx->inject.info))
 		write_injection(&vmx->inject);
 	if (unlikely(vmx->cpu_ctl != vmx->cpu_ctl_vmcs)) {
 		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, vmx->cpu_ctl);
 		vmx->cpu_ctl_vmcs = vmx->cpu_ctl;
 	}
-	vmx_sync_msrs(vmx);
+	if (unlikely(vcpu->msrs.pat != vmx->pat || vcpu->msrs.tsc_aux != vmx->tsc_aux))
+		vmx_sync_msrs(vmx);
 	write_host_crs(vmx);
 
 	if (static_branch_unlikely(&use_spec_ctrl))
