@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <vitro.h>
+
 #include "vm.h"
 
 /* Intel without unrestricted guest wants three pages: out of RAM's way. */
@@ -30,9 +32,12 @@ int kvm_open(void)
 
 bool kvm_is_stock(void)
 {
-	/* Both may be loaded, and vitro may be told to call itself kvm. */
-	return !strcmp(strrchr(test_device(), '/') ?: "", "/kvm") &&
-	       access("/sys/module/vitro", F_OK);
+	struct vitro_info info;
+	int fd = kvm_open();
+	long ret = sys_ioctl(fd, VITRO_GET_INFO, &info);
+
+	close(fd);
+	return ret < 0;
 }
 
 static bool cpuid_signature(uint32_t leaf, const char *want)
