@@ -20,6 +20,8 @@
 #define MSR_MTRR_DEF_TYPE	0x2ff
 #define MTRR_ENABLE		BIT(11)
 #define MTRR_WRITE_BACK		6
+#define MSR_MISC_ENABLE		0x1a0
+#define MISC_ENABLE_FAST_STRING	BIT(0)
 
 #define PTE_PRESENT	BIT(0)
 #define PTE_WRITE	BIT(1)
@@ -128,24 +130,25 @@ static int set_sregs(struct vcpu *vcpu, const struct boot_entry *entry)
 }
 
 /*
- * Write-back as the default memory type, as firmware leaves it: with the MTRRs
- * off Linux would run with its PAT restricted. Not fatal where the hypervisor
- * has no MTRRs, since nested paging decides the memory type anyway.
+ * What firmware leaves in these registers. With the MTRRs off Linux would
+ * restrict its PAT, and without fast strings it would avoid REP MOVS. Not
+ * fatal where the hypervisor does not have them.
  */
-static void set_mtrr(struct vcpu *vcpu)
+static void set_firmware_msrs(struct vcpu *vcpu)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = {
-		.head.nmsrs = 1,
-		.entry = {
-			.index = MSR_MTRR_DEF_TYPE,
-			.data = MTRR_ENABLE | MTRR_WRITE_BACK,
-		},
+	static const struct kvm_msr_entry firmware[] = {
+		{ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_WRITE_BACK },
+		{ .index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
 	};
 
-	ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
+	for (unsigned int i = 0; i < ARRAY_SIZE(firmware); i++) {
+		struct {
+			struct kvm_msrs head;
+			struct kvm_msr_entry entry;
+		} msrs = { .head.nmsrs = 1, .entry = firmware[i] };
+
+		ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
+	}
 }
 
 int vcpu_init_state(struct vcpu *vcpu, const struct boot_entry *entry)
@@ -165,7 +168,7 @@ int vcpu_init_state(struct vcpu *vcpu, const struct boot_entry *entry)
 	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
 		return fail(errno, "vCPU %u: KVM_SET_REGS: %s", vcpu->id, strerror(errno));
 	for (unsigned int i = 0; i < vcpu->vm->nr_vcpus; i++)
-		set_mtrr(&vcpu->vm->vcpus[i]);
+		set_firmware_msrs(&vcpu->vm->vcpus[i]);
 	return 0;
 }
 
