@@ -44,6 +44,9 @@ void check_unknown(struct check *c, const char *name, const char *remedy, const 
 {
 	va_list args;
 
+	/* A module that has loaded has seen it for itself. */
+	if (c->loaded)
+		return;
 	va_start(args, fmt);
 	line("?", name, fmt, args);
 	va_end(args);
