@@ -396,7 +396,11 @@ static int complete_last_exit(struct vitro_vcpu *vcpu)
 	if (!complete)
 		return 1;
 	vcpu->complete = NULL;
-	return complete(vcpu);
+	if (vcpu_rip(vcpu) == vcpu->complete_rip)
+		return complete(vcpu);
+	/* User space has sent the guest elsewhere (a reset, say). */
+	memset(&vcpu->io, 0, sizeof(vcpu->io));
+	return 1;
 }
 
 /* The KVM_RUN that starts a vCPU which waits for its start-up IPI. */
@@ -470,6 +474,7 @@ long vitro_vcpu_run(struct vitro_vcpu *vcpu)
 	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
 	r = run_locked(vcpu);
 	fill_run(vcpu);
+	vcpu->complete_rip = vcpu_rip(vcpu);
 	vcpu->stats.user_exits++;
 
 	unlock_srcu(vcpu);

@@ -234,7 +234,8 @@ struct vitro_vcpu {
 	struct vitro_io_state io;	/* (t) */
 	struct emul_ctx *emul;		/* (t) the emulator's, see mmio.c */
 	int (*complete)(struct vitro_vcpu *vcpu); /* (t) finishes the last
-					 * user-space exit at the next KVM_RUN */
+					 * user-space exit at the next KVM_RUN ... */
+	u64 complete_rip;		/* (t) ... if RIP is still this */
 
 	struct vitro_kvmclock {
 		u64 gpa;		/* (t) of the guest's page, with flags off */

@@ -228,8 +228,14 @@ void vitro_get_events(struct vitro_vcpu *vcpu, struct kvm_vcpu_events *events)
 	events->exception.nr = ev->exception.vector;
 	events->exception.has_error_code = ev->exception.has_error_code;
 	events->exception.error_code = ev->exception.error_code;
-	events->interrupt.injected = ev->irq.injected && !ev->irq.soft;
-	events->interrupt.nr = ev->irq.vector;
+	if (ev->irq.injected || ev->user_irq == VITRO_NO_VECTOR) {
+		events->interrupt.injected = ev->irq.injected && !ev->irq.soft;
+		events->interrupt.nr = ev->irq.vector;
+	} else {
+		/* KVM_INTERRUPT's vector, which the guest has not been ready for. */
+		events->interrupt.injected = true;
+		events->interrupt.nr = ev->user_irq;
+	}
 	events->interrupt.shadow = vitro_backend->get_shadow(vcpu);
 	events->nmi.injected = ev->nmi.injected;
 	events->nmi.pending = ev->nmi.pending + atomic_read(&vcpu->nmi_queued) != 0;
@@ -258,6 +264,7 @@ int vitro_set_events(struct vitro_vcpu *vcpu, const struct kvm_vcpu_events *even
 	ev->exception.vector = array_index_nospec(events->exception.nr, 32);
 	ev->exception.has_error_code = events->exception.has_error_code;
 	ev->exception.error_code = events->exception.error_code;
+	ev->user_irq = VITRO_NO_VECTOR;
 	ev->irq.injected = events->interrupt.injected;
 	ev->irq.vector = events->interrupt.nr;
 	ev->irq.soft = events->interrupt.soft;

@@ -242,6 +242,8 @@ static long vm_irqfd(void *obj, void *data, unsigned long arg)
 {
 	struct vitro_vm *vm = obj;
 
+	if (!smp_load_acquire(&vm->irqchip_in_kernel))
+		return -EINVAL;
 	return vitro_irqfd(vm, data);
 }
 
