@@ -35,6 +35,8 @@ SPLAT = re.compile(
     rb"soft lockup|hard LOCKUP|double fault|nobody cared|Bad page|Bad rss|"
     rb"Marking clocksource .* unstable|vitro-machine: complaint: "
 )
+# One may pass, a second tells that a CPU is gone: no use in waiting for the end.
+STALL = re.compile(rb"rcu: INFO: .*stall|watchdog: BUG: soft lockup")
 FAILED = re.compile(rb"vitro-machine: failed: (.*)")
 START = re.compile(rb"vitro-machine: start")
 END = re.compile(rb"vitro-machine: end taint (\d+)")
@@ -105,6 +107,7 @@ class Session:
         self._start = self._heard = self._shown = time.monotonic()
         self._started = False   # the command runs
         self._frames = b""
+        self._stalls = 0
         self._console = Lines(log, "L1")
         self._out = {b"O": Lines(log, "out"), b"E": Lines(log, "err")}
         self._selector = selectors.DefaultSelector()
@@ -215,6 +218,9 @@ class Session:
                 self._conclude(0, None)
         elif SPLAT.search(line):
             self.splats.append(text)
+            self._stalls += bool(STALL.search(line))
+            if self._stalls == 2 and self.options.fail_on_splat and not self.options.interactive:
+                self._conclude(STATUS_TIMEOUT, f"L1's kernel is stuck: {text}")
 
     def _tail(self):
         """The last lines of the kernel's log, which say why a module did not load."""
