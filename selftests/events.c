@@ -204,8 +204,10 @@ static void exception_guest(uint64_t arg)
 	guest_sync(2, 0);
 	G_CHECK_EQ(guest_cpu()->taken[UD], 1);
 	G_CHECK_EQ(seen_error, 0);
+	sti();
 	guest_sync(3, 0);
 	G_CHECK_EQ(guest_cpu()->taken[0x50], 1);
+	cli();
 	guest_sync(4, 0);
 	G_CHECK_EQ(guest_cpu()->taken[NMI], 1);
 }

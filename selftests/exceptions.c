@@ -23,12 +23,12 @@ static void basic_guest(uint64_t is_tcg)
 	vector = GUEST_TRY("ud2", : : : "memory");
 	G_CHECK_EQ(vector, UD);
 	/* Non-canonical: #GP through DS, #SS through the stack. */
-	vector = GUEST_TRY("movq (%0), %%rax", : : "r"(0x8000000000000000)
+	vector = GUEST_TRY("movq (%0), %%rax", : : "S"(0x8000000000000000)
 			   : "rax", "memory");
 	G_CHECK_EQ(vector, GP);
 	G_CHECK_EQ(guest_cpu()->error, 0);
 	vector = GUEST_TRY("movq (%%rsp, %0, 1), %%rax",
-			   : : "r"(0x8000000000000000) : "rax", "memory");
+			   : : "S"(0x8000000000000000) : "rax", "memory");
 	G_CHECK_EQ(vector, is_tcg ? GP : SS);
 	/* A selector beyond the GDT: the error code names it. */
 	vector = GUEST_TRY("movl %0, %%es", : : "r"(0x1000) : "memory");
@@ -322,7 +322,7 @@ static void nested_guest(uint64_t arg)
 	*(volatile uint64_t *)(GPA_CPU(0) + 0x1f00) = 0;
 	/* #GP whose gate is not present: #GP, #NP make a double fault. */
 	((uint8_t *)GPA_IDT)[GP * 16 + 5] &= 0x7f;
-	asm volatile("movq (%0), %%rax" : : "r"(0x8000000000000000)
+	asm volatile("movq (%0), %%rax" : : "S"(0x8000000000000000)
 		     : "rax", "memory");
 }
 
@@ -339,7 +339,7 @@ static void triple_guest(uint64_t arg)
 	(void)arg;
 	((uint8_t *)GPA_IDT)[GP * 16 + 5] &= 0x7f;
 	((uint8_t *)GPA_IDT)[DF * 16 + 5] &= 0x7f;
-	asm volatile("movq (%0), %%rax" : : "r"(0x8000000000000000)
+	asm volatile("movq (%0), %%rax" : : "S"(0x8000000000000000)
 		     : "rax", "memory");
 }
 
