@@ -51,6 +51,9 @@ static const struct vmx_feature {
 	{ VMX_PIN, REQUIRED, PIN_BASED_NMI_EXITING, "NMI exiting" },
 	/* require NMI blocking that the processor tracks for the guest */
 	{ VMX_PIN, REQUIRED, PIN_BASED_VIRTUAL_NMIS, "virtual NMIs", "vnmi" },
+	/* bounds the time without an exit: see vcpu.c */
+	{ VMX_PIN, OPTIONAL, PIN_BASED_VMX_PREEMPTION_TIMER, "VMX-preemption timer",
+	  "preemption-timer" },
 
 	{ VMX_CPU, REQUIRED, CPU_BASED_ACTIVATE_SECONDARY_CONTROLS, "secondary controls" },
 	{ VMX_CPU, REQUIRED, CPU_BASED_HLT_EXITING, "HLT exiting" },

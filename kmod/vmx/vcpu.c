@@ -186,6 +186,23 @@ void vmx_set_root(struct vitro_vcpu *vcpu, u64 root_hpa)
 	vmx->pending |= VMX_PENDING_FLUSH_EPT;
 }
 
+/*
+ * No guest runs for longer than this without an exit, so that a host CPU
+ * without a periodic tick still passes RCU's quiescent states. The processor
+ * reloads the timer at each entry: it costs nothing while other exits are
+ * more frequent. Bochs 2.7 depends on it: it keeps external interrupts masked
+ * while the guest runs with RFLAGS.IF clear.
+ */
+#define MAX_GUEST_MS	20
+
+static void write_preemption_timer(void)
+{
+	u64 ticks = (u64)tsc_khz * MAX_GUEST_MS;
+
+	ticks >>= vmx_config.misc & VMX_MISC_PREEMPTION_TIMER_RATE_MASK;
+	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, clamp_t(u64, ticks, 1, U32_MAX));
+}
+
 static void write_controls(struct vitro_vmx *vmx)
 {
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, vmx_config.base[VMX_PIN]);
@@ -207,6 +224,8 @@ static void write_controls(struct vitro_vmx *vmx)
 	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
 	if (vmx->vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
+	if (vmx_can(VMX_PIN, PIN_BASED_VMX_PREEMPTION_TIMER))
+		write_preemption_timer();
 	if (vmx_can(VMX_CPU2, SECONDARY_EXEC_PAUSE_LOOP_EXITING)) {
 		vmcs_write(PLE_GAP, PAUSE_GAP);
 		vmcs_write(PLE_WINDOW, PAUSE_WINDOW);
