@@ -159,17 +159,19 @@ static void bad_values_guest(uint64_t arg)
 		{ MSR_APIC_BASE, 1ULL << 62 },
 		{ MSR_APIC_BASE, 1 },
 	};
+	uint64_t before, value;
 	unsigned int i;
-	uint64_t before;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		if (arg && (bad[i].index >= MSR_LSTAR ||
 			    bad[i].index == MSR_PAT))
 			continue;
 		before = rdmsr(bad[i].index);
+		value = bad[i].value;
+		if (bad[i].index != MSR_PAT)
+			value |= before;
 		guest_check(__FILE__, __LINE__, "vector of WRMSR",
-			    wrmsr_try(bad[i].index, before | bad[i].value),
-			    VECTOR_GP);
+			    wrmsr_try(bad[i].index, value), VECTOR_GP);
 		if (rdmsr(bad[i].index) != before) {
 			guest_check(__FILE__, __LINE__, "MSR that changed",
 				    bad[i].index, 0);
