@@ -13,7 +13,6 @@ struct walk {
 	const struct vring_desc *table;
 	unsigned int size;
 	unsigned int next;
-	unsigned int left;		/* descriptors it may still use */
 };
 
 static int break_queue(struct virtq *q)
@@ -95,7 +94,7 @@ static int enter_indirect(struct virtq *q, struct walk *w, const struct vring_de
 	w->table = guest_mem_at(q->mem, d->addr, d->len);
 	if (!w->table)
 		return -EPROTO;
-	w->size = w->left = nr;
+	w->size = nr;
 	w->next = 0;
 	return 0;
 }
@@ -108,8 +107,7 @@ static int walk_chain(struct virtq *q, struct virtq_chain *c, struct walk *w)
 		const volatile struct vring_desc *from;
 		struct vring_desc d;
 
-		/* As many steps as descriptors: a loop in the chain ends here. */
-		if (w->next >= w->size || !w->left--)
+		if (w->next >= w->size)
 			return -EPROTO;
 		from = &w->table[w->next];
 		d.addr = from->addr;
@@ -122,6 +120,7 @@ static int walk_chain(struct virtq *q, struct virtq_chain *c, struct walk *w)
 			indirect = true;
 			continue;
 		}
+		/* Every step takes a buffer and these are counted: loops end. */
 		if (add_buffer(q, c, &d))
 			return -EPROTO;
 		if (!(d.flags & VRING_DESC_F_NEXT))
@@ -132,7 +131,7 @@ static int walk_chain(struct virtq *q, struct virtq_chain *c, struct walk *w)
 
 int virtq_pop(struct virtq *q, struct virtq_chain *chain)
 {
-	struct walk w = { .size = q->size, .left = q->size };
+	struct walk w = { .size = q->size };
 	uint16_t avail;
 
 	if (q->broken)

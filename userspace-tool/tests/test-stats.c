@@ -53,14 +53,21 @@ static void start(void)
 	file.h.data_offset = offsetof(struct stats_file, data);
 }
 
-static int load(size_t len)
+/* Reads the first @len bytes of the file, followed by zeroes up to @size. */
+static int load_padded(size_t len, size_t size)
 {
 	int fd = memfd_create("stats", 0), ret;
 
 	REQUIRE(fd >= 0 && write(fd, &file, len) == (ssize_t)len, "cannot make a file");
+	REQUIRE_OK(ftruncate(fd, size));
 	ret = stats_add(&table, fd);
 	close(fd);
 	return ret;
+}
+
+static int load(size_t len)
+{
+	return load_padded(len, len);
 }
 
 static const struct stats_row *row(const char *name)
@@ -185,6 +192,9 @@ TEST(not_statistics)
 	start();
 	file.h.num_desc = 0xffffffff;
 	CHECK_ERR(load(sizeof(file)), EPROTO);
+	start();
+	file.h.num_desc = 1 << 20;			/* too many, though they are there */
+	CHECK_ERR(load_padded(sizeof(file), 1 << 28), EPROTO);
 	start();
 	add("x", COUNT, 0, 1);
 	file.h.data_offset = 0xffffffff;

@@ -124,6 +124,8 @@ TEST(read_only_disk)
 {
 	make_disk(true);
 	CHECK(blk.dev.features & BIT(VIRTIO_BLK_F_RO), "it does not say so");
+	/* The disk itself refuses, not only the file. */
+	dup2(disk_fd, blk.fd);
 	CHECK_EQ(request(VIRTIO_BLK_T_OUT, 0, 512), 1);
 	CHECK_EQ(r.status, VIRTIO_BLK_S_IOERR);
 	CHECK_EQ(request(VIRTIO_BLK_T_IN, 0, 512), 513);

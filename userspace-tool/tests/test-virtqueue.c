@@ -154,6 +154,7 @@ TEST(indirect)
 TEST(head_out_of_range)
 {
 	setup(false);
+	set(&desc[SIZE], DATA, 16, 0, 0);	/* would be a good one */
 	offer(SIZE);
 	check_broken();
 }
@@ -161,7 +162,21 @@ TEST(head_out_of_range)
 TEST(next_out_of_range)
 {
 	setup(false);
+	set(&desc[SIZE], DATA, 16, 0, 0);
 	set(&desc[0], DATA, 16, VRING_DESC_F_NEXT, SIZE);
+	offer(0);
+	check_broken();
+}
+
+TEST(next_out_of_an_indirect_table)
+{
+	struct vring_desc *t;
+
+	setup(false);
+	t = guest_mem_at(&mem, TABLE, 1);
+	set(&t[0], DATA, 16, VRING_DESC_F_NEXT, 2);
+	set(&t[2], DATA, 16, 0, 0);
+	set(&desc[0], TABLE, 2 * 16, VRING_DESC_F_INDIRECT, 0);
 	offer(0);
 	check_broken();
 }
