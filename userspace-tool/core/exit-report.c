@@ -109,7 +109,7 @@ static void print_segment(const char *name, const struct kvm_segment *s)
 		s->present, s->l, s->db, s->g, s->unusable ? " unusable" : "");
 }
 
-static void dump_registers(struct vcpu *vcpu)
+void vcpu_dump_registers(struct vcpu *vcpu)
 {
 	struct kvm_sregs s;
 	struct kvm_regs r;
@@ -167,5 +167,5 @@ void vcpu_report(struct vcpu *vcpu)
 		note("vCPU %u: exit %u (%s), which this program does not handle",
 		     vcpu->id, reason, exit_reason_name(reason));
 	}
-	dump_registers(vcpu);
+	vcpu_dump_registers(vcpu);
 }

@@ -181,8 +181,8 @@ static void print_row(FILE *out, const struct columns *c, const struct stats_row
 	fputc('\n', out);
 }
 
-/* Prints the exits by reason, or everything else. */
-static void print_part(FILE *out, const struct stats_table *table, bool exits,
+/* Prints the exits by reason, or everything else; false if all are zero. */
+static bool print_part(FILE *out, const struct stats_table *table, bool exits,
 		       const struct stats_table *before, uint64_t interval_ns)
 {
 	struct stats_row total = { .name = "total", .is_exit = exits };
@@ -202,7 +202,7 @@ static void print_part(FILE *out, const struct stats_table *table, bool exits,
 		since += row->count - earlier(before, row).count;
 	}
 	if (!shown)
-		return;
+		return false;
 	c.time = total.has_time;
 	c.total = exits ? total.count : 0;
 	print_head(out, &c, exits ? "exits by reason" : "counters");
@@ -215,13 +215,16 @@ static void print_part(FILE *out, const struct stats_table *table, bool exits,
 	/* Other counters overlap: a sum of them would mean nothing. */
 	if (exits)
 		print_row(out, &c, &total, since);
+	return true;
 }
 
 void stats_print(FILE *out, const struct stats_table *table,
 		 const struct stats_table *before, uint64_t interval_ns)
 {
-	print_part(out, table, true, before, interval_ns);
-	print_part(out, table, false, before, interval_ns);
+	bool exits = print_part(out, table, true, before, interval_ns);
+
+	if (!print_part(out, table, false, before, interval_ns) && !exits)
+		fprintf(out, "nothing has been counted yet\n");
 }
 
 static void print_json_part(FILE *out, const struct stats_table *table, bool exits)

@@ -153,7 +153,7 @@ static void *vcpu_thread(void *arg)
 
 			if (vm_stop(vcpu->vm, VM_VCPU_ERROR)) {
 				note("vCPU %u cannot run: KVM_RUN: %s", vcpu->id, strerror(err));
-				vcpu_report(vcpu);
+				vcpu_dump_registers(vcpu);
 			}
 		}
 	}

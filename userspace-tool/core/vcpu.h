@@ -96,6 +96,12 @@ int cpuid_set_topology(struct kvm_cpuid2 *cpuid, unsigned int max,
 void vcpu_report(struct vcpu *vcpu);
 
 /**
+ * vcpu_dump_registers() - print a vCPU's registers on the standard error stream
+ * @vcpu: a vCPU that is out of its guest
+ */
+void vcpu_dump_registers(struct vcpu *vcpu);
+
+/**
  * exit_reason_name() - name of a KVM_EXIT_*
  * @reason: the number
  *

@@ -297,8 +297,8 @@ static uint64_t append_madt(struct builder *b, unsigned int nr_cpus)
 	for (unsigned int i = 0; i < nr_cpus; i++)
 		aml_bytes(&out, &(struct madt_lapic){ 0, sizeof(struct madt_lapic), i, i, 1 },
 			  sizeof(struct madt_lapic));
-	aml_bytes(&out, &(struct madt_ioapic){ 1, sizeof(struct madt_ioapic), 0, 0, IOAPIC_ADDR, 0 },
-		  sizeof(struct madt_ioapic));
+	aml_bytes(&out, &(struct madt_ioapic){ 1, sizeof(struct madt_ioapic), 0, 0,
+					       IOAPIC_ADDR, 0 }, sizeof(struct madt_ioapic));
 	/* The timer is at pin 2; the SCI is a level, unlike other ISA interrupts. */
 	aml_bytes(&out, &(struct madt_override){ 2, sizeof(struct madt_override), 0, 0, 2,
 						 OVERRIDE_AS_BUS }, sizeof(struct madt_override));

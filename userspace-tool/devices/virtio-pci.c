@@ -153,11 +153,12 @@ static const struct pci_dev_ops virtio_pci_ops = {
 static void add_structure(struct pci_dev *pci, unsigned int type, unsigned int bar,
 			  uint32_t offset, uint32_t length)
 {
+	bool is_notify = type == VIRTIO_PCI_CAP_NOTIFY_CFG;
 	/* The notification capability has the multiplier, 0, at its end. */
 	struct virtio_pci_notify_cap cap = {
 		.cap = {
 			.cap_vndr = PCI_CAP_ID_VNDR,
-			.cap_len = type == VIRTIO_PCI_CAP_NOTIFY_CFG ? sizeof(cap) : sizeof(cap.cap),
+			.cap_len = is_notify ? sizeof(cap) : sizeof(cap.cap),
 			.cfg_type = type,
 			.bar = bar,
 			.offset = offset,

@@ -83,7 +83,7 @@ static int write_cmdline(const struct load_request *req, struct guest_mem *mem,
 			 const struct kernel_info *info)
 {
 	size_t len = strlen(req->cmdline);
-	uint32_t max = info->cmdline_max < BOOT_CMDLINE_MAX ? info->cmdline_max : BOOT_CMDLINE_MAX - 1;
+	uint32_t max = min_u64(info->cmdline_max, BOOT_CMDLINE_MAX - 1);
 	char *to = guest_mem_at(mem, BOOT_CMDLINE, BOOT_CMDLINE_MAX);
 
 	if (!to)

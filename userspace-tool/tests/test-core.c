@@ -203,7 +203,8 @@ static struct kvm_cpuid2 *make_cpuid(const struct kvm_cpuid_entry2 *entries, uns
 	return c;
 }
 
-static const struct kvm_cpuid_entry2 *entry(const struct kvm_cpuid2 *c, uint32_t leaf, uint32_t index)
+static const struct kvm_cpuid_entry2 *entry(const struct kvm_cpuid2 *c, uint32_t leaf,
+					    uint32_t index)
 {
 	for (unsigned int i = 0; i < c->nent; i++) {
 		if (c->entries[i].function == leaf && c->entries[i].index == index)

@@ -261,7 +261,8 @@ TEST(rtc_tells_the_time)
 
 /* 2001-02-03 04:05:06 was a Saturday. */
 static const uint8_t moment[][2] = {
-	{ 0, 0x06 }, { 2, 0x05 }, { 4, 0x04 }, { 7, 0x03 }, { 8, 0x02 }, { 9, 0x01 }, { 0x32, 0x20 },
+	{ 0, 0x06 }, { 2, 0x05 }, { 4, 0x04 }, { 7, 0x03 }, { 8, 0x02 }, { 9, 0x01 },
+	{ 0x32, 0x20 },
 };
 
 TEST(rtc_can_be_set)

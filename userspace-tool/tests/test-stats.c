@@ -148,6 +148,15 @@ TEST(printed_with_rates)
 	CHECK(strstr(text, "        80\n"), "40 in half a second: %s", text);
 }
 
+TEST(nothing_counted)
+{
+	start();
+	add("exits_hlt", COUNT, 0, 0);
+	REQUIRE_OK(load(sizeof(file)));
+	print(NULL);
+	CHECK(!strcmp(text, "nothing has been counted yet\n"), "got %s", text);
+}
+
 TEST(other_hypervisors)
 {
 	start();

@@ -232,7 +232,8 @@ static unsigned int find_cap(uint8_t id, int type)
 	unsigned int at = config(PCI_CAPABILITY_LIST, 1), steps = 0;
 
 	while (at && steps++ < 48) {
-		if ((config(at, 1) & 0xff) == id && (type < 0 || (config(at + 3, 1) & 0xff) == (uint32_t)type))
+		if ((config(at, 1) & 0xff) == id &&
+		    (type < 0 || (config(at + 3, 1) & 0xff) == (uint32_t)type))
 			return at;
 		at = config(at + 1, 1) & 0xff;
 	}
