@@ -2,15 +2,36 @@
 #include "core/guest-mem.h"
 #include "core/util.h"
 
+#include <stdint.h>
 #include <sys/mman.h>
+
+#define LARGE_PAGE	(2 * MIB)
+
+/*
+ * Maps @size bytes on a boundary of 2 MiB: a nested page can be large only where
+ * guest-physical and user address are aligned alike.
+ */
+static char *map_aligned(uint64_t size)
+{
+	uint64_t room = size + LARGE_PAGE, head;
+	char *start = mmap(NULL, room, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (start == MAP_FAILED)
+		return NULL;
+	head = -(uintptr_t)start & (LARGE_PAGE - 1);
+	if (head)
+		munmap(start, head);
+	munmap(start + head + size, room - head - size);
+	return start + head;
+}
 
 static int add_region(struct guest_mem *mem, uint64_t gpa, uint64_t size)
 {
 	struct ram_region *r = &mem->region[mem->nr_regions];
-	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *hva = map_aligned(size);
 
-	if (hva == MAP_FAILED)
+	if (!hva)
 		return -errno;
 	/* Fewer nested-page faults; nothing is lost where it is refused. */
 	madvise(hva, size, MADV_HUGEPAGE);
