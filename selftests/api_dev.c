@@ -234,3 +234,56 @@ TEST(ioctls_of_other_descriptors)
 	CHECK_ERR(sys_ioctl(fd, KVM_GET_REGS, buf), want);
 	CHECK_ERR(sys_ioctl(fd, KVM_SET_SREGS, buf), want);
 }
+
+TEST(emulated_cpuid)
+{
+	static struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entries[256];
+	} table = { .head.nent = 256 };
+	int fd = kvm_open();
+	uint32_t i;
+
+	REQUIRE_OK(sys_ioctl(fd, KVM_GET_EMULATED_CPUID, &table));
+	CHECK(table.head.nent <= 256, "%u entries", table.head.nent);
+	for (i = 0; i < table.head.nent; i++)
+		CHECK(table.head.entries[i].function < 0x90000000, "leaf %#x",
+		      table.head.entries[i].function);
+	CHECK_ERR(sys_ioctl(fd, KVM_GET_EMULATED_CPUID, BAD_PTR), EFAULT);
+}
+
+/* MSRs that say what the processor can: readable without a VM. */
+TEST(feature_msrs)
+{
+	static struct {
+		struct kvm_msr_list head;
+		uint32_t indices[256];
+	} list = { .head.nmsrs = 256 };
+	static struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entries[256];
+	} msrs;
+	int fd = kvm_open();
+	uint32_t i, count;
+
+	REQUIRE_OK(sys_ioctl(fd, KVM_GET_MSR_FEATURE_INDEX_LIST, &list));
+	msrs.head.nmsrs = list.head.nmsrs;
+	for (i = 0; i < list.head.nmsrs; i++)
+		msrs.head.entries[i].index = list.head.indices[i];
+	CHECK_RET(sys_ioctl(fd, KVM_GET_MSRS, &msrs), list.head.nmsrs);
+	/* Others are no business of the device. */
+	msrs.head.nmsrs = 1;
+	msrs.head.entries[0].index = 0xc0000080;
+	CHECK_RET(sys_ioctl(fd, KVM_GET_MSRS, &msrs), 0);
+	msrs.head.nmsrs = ~0U;
+	CHECK_ERR(sys_ioctl(fd, KVM_GET_MSRS, &msrs), E2BIG);
+	CHECK_ERR(sys_ioctl(fd, KVM_GET_MSRS, BAD_PTR), EFAULT);
+	CHECK_ERR(sys_ioctl(fd, KVM_GET_MSR_FEATURE_INDEX_LIST, BAD_PTR),
+		  EFAULT);
+	count = list.head.nmsrs;
+	list.head.nmsrs = 0;
+	if (count)
+		CHECK_ERR(sys_ioctl(fd, KVM_GET_MSR_FEATURE_INDEX_LIST, &list),
+			  E2BIG);
+	CHECK_EQ(list.head.nmsrs, count);
+}

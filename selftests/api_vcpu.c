@@ -398,3 +398,28 @@ TEST(signal_mask)
 	CHECK_OK(sys_ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, NULL));
 	EXPECT_DONE(vcpu);
 }
+
+TEST(set_tsc_khz)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, nothing);
+	long khz = sys_ioctl_val(vcpu->fd, KVM_GET_TSC_KHZ, 0);
+
+	CHECK_OK(sys_ioctl_val(vcpu->fd, KVM_SET_TSC_KHZ, khz));
+	CHECK_RET(sys_ioctl_val(vcpu->fd, KVM_GET_TSC_KHZ, 0), khz);
+	/* Without the capability the guest's TSC cannot be slower. */
+	if (kvm_has(KVM_CAP_TSC_CONTROL) <= 0)
+		CHECK(sys_ioctl_val(vcpu->fd, KVM_SET_TSC_KHZ, khz / 2) < 0,
+		      "took half the frequency");
+	/* Stock KVM reports what it refused. */
+	if (!kvm_is_stock())
+		CHECK_RET(sys_ioctl_val(vcpu->fd, KVM_GET_TSC_KHZ, 0), khz);
+	EXPECT_DONE(vcpu);
+}
+
+TEST(kvmclock_ctrl)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, nothing);
+
+	/* The guest has no clock. */
+	CHECK_ERR(sys_ioctl_val(vcpu->fd, KVM_KVMCLOCK_CTRL, 0), EINVAL);
+}

@@ -447,3 +447,64 @@ TEST(enable_cap_bad_input)
 	else
 		CHECK_ERR(sys_ioctl(vm->fd, KVM_ENABLE_CAP, &cap), ENOTTY);
 }
+
+TEST(boot_cpu_id)
+{
+	struct vm *vm = vm_bare();
+	struct vcpu *first, *second;
+	struct kvm_sregs sregs;
+
+	NEED_CAP(KVM_CAP_SET_BOOT_CPU_ID);
+	REQUIRE_OK(sys_ioctl_val(vm->fd, KVM_CREATE_IRQCHIP, 0));
+	REQUIRE_OK(sys_ioctl_val(vm->fd, KVM_SET_BOOT_CPU_ID, 3));
+	first = vcpu_bare(vm, 0);
+	second = vcpu_bare(vm, 3);
+	/* The BSP flag of the APIC base. */
+	vcpu_get_sregs(first, &sregs);
+	CHECK_EQ(sregs.apic_base & 0x100, 0);
+	vcpu_get_sregs(second, &sregs);
+	CHECK_EQ(sregs.apic_base & 0x100, 0x100);
+	CHECK_ERR(sys_ioctl_val(vm->fd, KVM_SET_BOOT_CPU_ID, 0), EBUSY);
+}
+
+TEST(create_pit)
+{
+	static struct kvm_pit_state2 pit;
+	struct vm *vm = vm_bare();
+
+	REQUIRE_OK(sys_ioctl_val(vm->fd, KVM_CREATE_IRQCHIP, 0));
+	CHECK_ERR(sys_ioctl(vm->fd, KVM_GET_PIT2, &pit), ENXIO);
+	REQUIRE_OK(sys_ioctl_val(vm->fd, KVM_CREATE_PIT, 0));
+	CHECK_ERR(sys_ioctl_val(vm->fd, KVM_CREATE_PIT, 0), EEXIST);
+	CHECK_OK(sys_ioctl(vm->fd, KVM_GET_PIT2, &pit));
+}
+
+TEST(reinject_control)
+{
+	struct kvm_reinject_control control = { .pit_reinject = 1 };
+	struct vm *vm = vm_bare();
+
+	NEED_CAP(KVM_CAP_REINJECT_CONTROL);
+	CHECK_ERR(sys_ioctl(vm->fd, KVM_REINJECT_CONTROL, &control), ENXIO);
+	CHECK_ERR(sys_ioctl(vm->fd, KVM_REINJECT_CONTROL, BAD_PTR), EFAULT);
+	vm = vm_new(VM_PIT);
+	CHECK_OK(sys_ioctl(vm->fd, KVM_REINJECT_CONTROL, &control));
+	control.pit_reinject = 0;
+	CHECK_OK(sys_ioctl(vm->fd, KVM_REINJECT_CONTROL, &control));
+}
+
+TEST(irq_line_status)
+{
+	struct kvm_irq_level level = { .irq = 5, .level = 1 };
+	struct vm *vm = vm_bare();
+
+	NEED_CAP(KVM_CAP_IRQ_INJECT_STATUS);
+	CHECK_ERR(sys_ioctl(vm->fd, KVM_IRQ_LINE_STATUS, &level), ENXIO);
+	vm = vm_new(VM_IRQCHIP);
+	CHECK_OK(sys_ioctl(vm->fd, KVM_IRQ_LINE_STATUS, &level));
+	/* No route: ignored, which is -1. */
+	level.irq = 1 << 20;
+	CHECK_OK(sys_ioctl(vm->fd, KVM_IRQ_LINE_STATUS, &level));
+	CHECK_EQ((int)level.status, -1);
+	CHECK_ERR(sys_ioctl(vm->fd, KVM_IRQ_LINE_STATUS, BAD_PTR), EFAULT);
+}
