@@ -11,10 +11,10 @@
  * Maps @size bytes on a boundary of 2 MiB: a nested page can be large only where
  * guest-physical and user address are aligned alike.
  */
-static char *map_aligned(uint64_t size)
+static uint8_t *map_aligned(uint64_t size)
 {
 	uint64_t room = size + LARGE_PAGE, head;
-	char *start = mmap(NULL, room, PROT_READ | PROT_WRITE,
+	uint8_t *start = mmap(NULL, room, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (start == MAP_FAILED)
@@ -29,7 +29,7 @@ static char *map_aligned(uint64_t size)
 static int add_region(struct guest_mem *mem, uint64_t gpa, uint64_t size)
 {
 	struct ram_region *r = &mem->region[mem->nr_regions];
-	char *hva = map_aligned(size);
+	uint8_t *hva = map_aligned(size);
 
 	if (!hva)
 		return -errno;
