@@ -75,37 +75,48 @@ static void check_format(int fd)
 	}
 }
 
-/* Value of a statistic whose name is this, or -1. */
-static int64_t value(const char *buf, const char *name)
+/*
+ * All exits, or -1 if nobody counts them: stock KVM has one number, vitro one
+ * for each reason.
+ */
+static int64_t exits(int fd)
 {
-	const struct kvm_stats_header *head = (const void *)buf;
+	const struct kvm_stats_header *head;
+	struct kvm_stats_desc *desc;
+	int64_t sum = -1, *value;
+	size_t size;
+	char *buf = read_all(fd, &size);
 	uint32_t i;
 
-	for (i = 0; i < head->num_desc; i++)
-		if (!strcmp(descriptor(buf, i)->name, name))
-			return *(int64_t *)(buf + head->data_offset +
-					    descriptor(buf, i)->offset);
-	return -1;
+	head = (const void *)buf;
+	for (i = 0; i < head->num_desc; i++) {
+		desc = descriptor(buf, i);
+		value = (int64_t *)(buf + head->data_offset + desc->offset);
+		if (!strcmp(desc->name, "exits"))
+			return *value;
+		if (!strncmp(desc->name, "exits_", 6))
+			sum = (sum < 0 ? 0 : sum) + *value;
+	}
+	return sum;
 }
 
 TEST(vcpu_format_and_counts)
 {
 	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, exits_guest);
 	int64_t before, after;
-	size_t size;
 	long fd;
 	int i;
 
 	NEED_CAP(KVM_CAP_BINARY_STATS_FD);
 	fd = REQUIRE_OK(sys_ioctl_val(vcpu->fd, KVM_GET_STATS_FD, 0));
 	check_format(fd);
-	before = value(read_all(fd, &size), "exits");
-	REQUIRE(before >= 0, "no statistic named exits");
+	before = exits(fd);
+	REQUIRE(before >= 0, "no statistic of exits");
 	vcpu_arg(vcpu, 10);
 	for (i = 0; i < 10; i++)
 		EXPECT_EXIT(vcpu, KVM_EXIT_IO);
 	EXPECT_DONE(vcpu);
-	after = value(read_all(fd, &size), "exits");
+	after = exits(fd);
 	/* Ten CPUID, ten OUT and the end. */
 	CHECK(after >= before + 21 && after < before + 100000,
 	      "exits: before %lld, after %lld", (long long)before,
