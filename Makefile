@@ -80,7 +80,7 @@ check:
 	$(Q)machines/check $(TESTS)
 
 bench:
-	$(Q)machines/bench
+	$(Q)bench/run
 
 clean-module:
 	$(Q)[ ! -e $(KDIR)/Makefile ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean

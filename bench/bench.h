@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the parts of exit_cost share. VMs, vCPUs and guest code come from the
+ * selftests' library: its guests run in 64-bit mode with paging, as a real
+ * guest does, and can be written in C.
+ */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include "vm.h"
+
+/*
+ * A row's cost is the median of so many batches of so many rounds: batches
+ * that a timer tick of the host falls into are outliers, as is the first.
+ */
+#define BATCHES	41
+#define ROUNDS	16
+
+/**
+ * bench_wanted() - whether a row was asked for
+ * @name: the row
+ */
+bool bench_wanted(const char *name);
+
+/**
+ * bench_print() - print a row
+ * @unit: what is counted: "ticks", "KiB", "bytes"
+ * @name: the row
+ * @value: how many
+ */
+void bench_print(const char *unit, const char *name, uint64_t value);
+
+/**
+ * bench_median() - median of all batches, per round
+ * @ticks: BATCHES numbers, sorted afterwards
+ */
+uint64_t bench_median(uint64_t *ticks);
+
+/* Rows measured inside a guest, by the guest's time-stamp counter. */
+void guest_rows(void);
+
+/* Rows measured by the program: system calls, VMs' lives, kernel memory. */
+void host_rows(void);
+
+#endif
