@@ -331,6 +331,7 @@ static int enter_guest(struct vitro_vcpu *vcpu)
 	preempt_disable();
 	vitro_hot_begin(vcpu);
 	local_irq_disable();
+	vcpu->host_changed = true;
 	vtime_account_guest_enter();
 
 	if (!xfer_to_guest_mode_work_pending())

@@ -186,6 +186,7 @@ struct vitro_vcpu {
 	int cpu;			/* host CPU that it is loaded on, or -1 */
 	int last_cpu;			/* (t) host CPU of the last load, or -1 */
 	bool hot;			/* (t) guest's XSAVE state is in the registers */
+	bool host_changed;		/* (t) IRQs may have been on since the last entry */
 	bool timing;			/* (t) copy of vm->timing for this run */
 	u64 exit_tsc;			/* (t) host TSC at the last exit, while timing */
 	int srcu_idx;			/* (t) of vm->srcu, in the run loop */

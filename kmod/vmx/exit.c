@@ -169,7 +169,7 @@ static void decode_ept_misconfig(struct vitro_vmx *vmx, struct vitro_exit *exit)
 /* How to decode an exit; flags of struct vmx_exit_info. */
 #define KNOWN		BIT(0)
 #define INSN		BIT(1)	/* by an instruction, whose length the VMCS tells */
-#define EVENT		BIT(2)	/* can occur while an event is delivered */
+#define EVENT		BIT(2)	/* can occur while an event is delivered; has @decode */
 
 /**
  * struct vmx_exit_info - how to decode an exit reason
@@ -252,6 +252,21 @@ static void block_nmis_again(struct vitro_vmx *vmx, const struct vitro_exit *exi
 		vmx_set_nmi_mask(&vmx->vcpu, true);
 }
 
+static noinline void decode_more(struct vitro_vmx *vmx, struct vitro_exit *exit,
+				 const struct vmx_exit_info *info)
+{
+	u32 vectoring;
+
+	info->decode(vmx, exit);
+	if (!(info->flags & EVENT))
+		return;
+	vectoring = vmcs_read(IDT_VECTORING_INFO_FIELD);
+	if (unlikely(vectoring & VECTORING_INFO_VALID_MASK))
+		vmx_requeue_vectored(vmx, vectoring);
+	else
+		block_nmis_again(vmx, exit);
+}
+
 /**
  * vmx_decode_exit() - fill in @exit from the VMCS
  * @vmx:  the vCPU, right after an exit; exit_reason is current
@@ -263,7 +278,6 @@ void vmx_decode_exit(struct vitro_vmx *vmx, struct vitro_exit *exit)
 {
 	u32 reason = vmx->exit_reason;
 	const struct vmx_exit_info *info;
-	u32 vectoring;
 
 	exit->hw_reason = reason;
 	exit->hw_info = 0;
@@ -280,13 +294,5 @@ void vmx_decode_exit(struct vitro_vmx *vmx, struct vitro_exit *exit)
 	if (info->flags & INSN)
 		exit->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
 	if (info->decode)
-		info->decode(vmx, exit);
-	if (!(info->flags & EVENT))
-		return;
-
-	vectoring = vmcs_read(IDT_VECTORING_INFO_FIELD);
-	if (unlikely(vectoring & VECTORING_INFO_VALID_MASK))
-		vmx_requeue_vectored(vmx, vectoring);
-	else
-		block_nmis_again(vmx, exit);
+		decode_more(vmx, exit, info);
 }

@@ -23,21 +23,6 @@
 				 BIT(X86_TRAP_GP) | BIT(X86_TRAP_PF) | BIT(X86_TRAP_AC))
 
 /**
- * vmx_intr_state() - the guest's interruptibility state
- * @vmx: the vCPU
- *
- * Return: GUEST_INTR_STATE_* bits.
- */
-u32 vmx_intr_state(struct vitro_vmx *vmx)
-{
-	if (!vmx->intr_state_known) {
-		vmx->intr_state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
-		vmx->intr_state_known = true;
-	}
-	return vmx->intr_state;
-}
-
-/**
  * vmx_set_intr_state() - change the guest's interruptibility state
  * @vmx:   the vCPU
  * @state: GUEST_INTR_STATE_* bits

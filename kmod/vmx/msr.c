@@ -145,7 +145,6 @@ void vmx_switch_to_guest(struct vitro_vmx *vmx)
 		vmx->host_fs_base = host->fs_base;
 	}
 
-	rdmsrl(MSR_IA32_DEBUGCTLMSR, host->debugctl);
 	rdmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
 	wrmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	for (i = 0; i < VMX_NR_USER_MSRS; i++)

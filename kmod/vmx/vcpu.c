@@ -354,6 +354,7 @@ void vmx_load(struct vitro_vcpu *vcpu, int cpu)
 	if (c->current_vmx != vmx)
 		branch_barrier();
 	vmx_vmcs_activate(vmx, cpu);
+	vcpu->host_changed = true;
 	if (unlikely(!vmx->vmcs_ready))
 		init_vmcs(vmx);
 	if (moved) {
@@ -456,28 +457,11 @@ static noinline void write_injection(const struct vmx_injection *event)
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, event->info);
 }
 
-/* The thread's CR3 and this CPU's CR4 change behind our back. */
-static __always_inline void write_host_crs(struct vitro_vmx *vmx)
-{
-	u64 cr3 = __read_cr3();
-	u64 cr4 = __read_cr4();
-
-	if (unlikely(cr3 != vmx->host_cr3)) {
-		vmcs_write(HOST_CR3, cr3);
-		vmx->host_cr3 = cr3;
-	}
-	if (unlikely(cr4 != vmx->host_cr4)) {
-		vmcs_write(HOST_CR4, cr4);
-		vmx->host_cr4 = cr4;
-	}
-}
-
-static noinline void choose_spec_ctrl(struct vitro_vmx *vmx)
+static void choose_spec_ctrl(struct vitro_vmx *vmx)
 {
 	struct vmx_entry *entry = &vmx->entry;
 
 	entry->guest_spec_ctrl = vmx->vcpu.msrs.spec_ctrl;
-	entry->host_spec_ctrl = spec_ctrl_current();
 	/* Without enhanced IBRS only a new write protects after an exit. */
 	if (entry->guest_spec_ctrl != entry->host_spec_ctrl ||
 	    boot_cpu_has(X86_FEATURE_KERNEL_IBRS))
@@ -487,17 +471,54 @@ static noinline void choose_spec_ctrl(struct vitro_vmx *vmx)
 }
 
 /*
- * PEBS would write the host's records to linear addresses of the guest.
- * Stopped here rather than by the VMCS: it takes a moment to come to rest.
+ * What other code on this CPU may have changed while IRQs were on: all that
+ * entries and exits have to know of the host. Once for each stay in the inner
+ * loop, not for each entry.
  */
-static noinline u64 stop_pebs(void)
+static noinline void look_at_host(struct vitro_vmx *vmx)
 {
-	u64 enabled;
+	u64 cr3 = __read_cr3();
+	u64 cr4 = __read_cr4();
 
-	rdmsrl(MSR_IA32_PEBS_ENABLE, enabled);
-	if (enabled)
+	vmx->vcpu.host_changed = false;
+	if (!vmx->guest_loaded)
+		vmx_switch_to_guest(vmx);
+	if (cr3 != vmx->host_cr3) {
+		vmcs_write(HOST_CR3, cr3);
+		vmx->host_cr3 = cr3;
+	}
+	if (cr4 != vmx->host_cr4) {
+		vmcs_write(HOST_CR4, cr4);
+		vmx->host_cr4 = cr4;
+	}
+	rdmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
+	if (static_branch_unlikely(&has_pebs))
+		rdmsrl(MSR_IA32_PEBS_ENABLE, vmx->host.pebs);
+	if (static_branch_unlikely(&use_spec_ctrl))
+		vmx->entry.host_spec_ctrl = spec_ctrl_current();
+	/* The fast path brings nothing into the cache that is not the guest's. */
+	if (static_branch_unlikely(&flush_l1d))
+		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH_CMD);
+	vmx->host_msrs = vmx->host.debugctl || vmx->host.pebs;
+}
+
+/*
+ * PEBS would write the host's records to linear addresses of the guest. It is
+ * stopped here rather than by the VMCS, since it takes a moment to come to rest.
+ */
+static noinline void stop_host_msrs(struct vitro_vmx *vmx)
+{
+	if (vmx->host.pebs)
 		wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
-	return enabled;
+}
+
+/* Exits clear IA32_DEBUGCTL. */
+static noinline void restart_host_msrs(struct vitro_vmx *vmx)
+{
+	if (vmx->host.debugctl)
+		wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
+	if (vmx->host.pebs)
+		wrmsrl(MSR_IA32_PEBS_ENABLE, vmx->host.pebs);
 }
 
 /*
@@ -521,10 +542,13 @@ static __always_inline unsigned long run_guest(struct vitro_vmx *vmx)
 	if (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI) {
 		vmx->exit_intr_info = vmcs_read(VM_EXIT_INTR_INFO);
 		type = vmx->exit_intr_info & INTR_INFO_INTR_TYPE_MASK;
-		if (type == INTR_TYPE_NMI_INTR)
+		if (type == INTR_TYPE_NMI_INTR) {
 			asm volatile("int $2" : : : "memory");
-		else if ((vmx->exit_intr_info & INTR_INFO_VECTOR_MASK) == X86_TRAP_MC)
+			/* It may be perf's, which programs PEBS. */
+			vcpu->host_changed = true;
+		} else if ((vmx->exit_intr_info & INTR_INFO_VECTOR_MASK) == X86_TRAP_MC) {
 			asm volatile("int $18" : : : "memory");
+		}
 	} else if (unlikely((u16)vmx->exit_reason == EXIT_REASON_MCE_DURING_VMENTRY)) {
 		asm volatile("int $18" : : : "memory");
 	}
@@ -574,10 +598,9 @@ noinstr void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
 	unsigned long failed;
-	u64 pebs = 0;
 
-	if (unlikely(!vmx->guest_loaded))
-		vmx_switch_to_guest(vmx);
+	if (unlikely(vcpu->host_changed))
+		look_at_host(vmx);
 	write_dirty_regs(vmx);
 	if (unlikely(vmx->pending))
 		do_pending(vmx);
@@ -589,21 +612,15 @@ noinstr void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
 	}
 	if (unlikely(vcpu->msrs.pat != vmx->pat || vcpu->msrs.tsc_aux != vmx->tsc_aux))
 		vmx_sync_msrs(vmx);
-	write_host_crs(vmx);
-
 	if (static_branch_unlikely(&use_spec_ctrl))
 		choose_spec_ctrl(vmx);
-	if (static_branch_unlikely(&has_pebs))
-		pebs = stop_pebs();
-	if (static_branch_unlikely(&flush_l1d))
-		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH_CMD);
+	if (unlikely(vmx->host_msrs))
+		stop_host_msrs(vmx);
 
 	failed = run_guest(vmx);
 
-	if (unlikely(vmx->host.debugctl))
-		wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
-	if (unlikely(pebs))
-		wrmsrl(MSR_IA32_PEBS_ENABLE, pebs);
+	if (unlikely(vmx->host_msrs))
+		restart_host_msrs(vmx);
 
 	vcpu->regs_avail &= ~LAZY_REGS;
 	vmx->intr_state_known = false;

@@ -110,6 +110,7 @@ struct vmx_host {
 	u64 fs_base;
 	u64 kernel_gs_base;		/* of user mode, in MSR_KERNEL_GS_BASE */
 	u64 debugctl;
+	u64 pebs;			/* IA32_PEBS_ENABLE */
 };
 
 /* Work for the next entry; bits of vitro_vmx.pending. */
@@ -131,6 +132,7 @@ struct vitro_vmx {
 	unsigned long pending;		/* VMX_PENDING_* */
 	bool guest_loaded;		/* @host is saved, guest's MSRs are in place */
 	bool intr_state_known;		/* @intr_state is the VMCS's */
+	bool host_msrs;			/* @host has MSRs that entries must stop */
 	bool tpr_shadow;
 	u8 tpr;				/* in the virtual-APIC page at the last look */
 	u8 tpr_threshold;		/* values of VMCS fields ... */
@@ -268,10 +270,24 @@ bool vmx_get_nmi_mask(struct vitro_vcpu *vcpu);
 void vmx_set_nmi_mask(struct vitro_vcpu *vcpu, bool masked);
 void vmx_update_tpr(struct vitro_vcpu *vcpu, u8 tpr, int irr_class);
 void vmx_update_exceptions(struct vitro_vcpu *vcpu);
-u32 vmx_intr_state(struct vitro_vmx *vmx);
 void vmx_set_intr_state(struct vitro_vmx *vmx, u32 state);
 void vmx_check_pending_debug(struct vitro_vmx *vmx);
 void vmx_requeue_vectored(struct vitro_vmx *vmx, u32 info);
+
+/**
+ * vmx_intr_state() - the guest's interruptibility state
+ * @vmx: the vCPU
+ *
+ * Return: GUEST_INTR_STATE_* bits.
+ */
+static inline u32 vmx_intr_state(struct vitro_vmx *vmx)
+{
+	if (!vmx->intr_state_known) {
+		vmx->intr_state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+		vmx->intr_state_known = true;
+	}
+	return vmx->intr_state;
+}
 
 /* exit.c */
 void vmx_decode_exit(struct vitro_vmx *vmx, struct vitro_exit *exit);
