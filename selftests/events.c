@@ -308,3 +308,51 @@ TEST(interrupt_during_mmio)
 	REQUIRE_OK(give(vcpu, 0x40));
 	EXPECT_DONE(vcpu);
 }
+
+/*
+ * The guest's stack is a page that the hypervisor has not mapped yet: each
+ * delivery is interrupted by a nested page fault, and must not get lost.
+ */
+static void new_stacks_guest(uint64_t rounds)
+{
+	uint64_t stack = GPA_FREE, i;
+
+	guest_handlers[0x40] = note;
+	guest_handlers[NMI] = note;
+	for (i = 0; i < rounds; i++) {
+		stack += 2 * PAGE_SIZE;
+		asm volatile("movq %%rsp, %%rbx\n"
+			     "movq %0, %%rsp\n"
+			     "sti\n"
+			     "outb %%al, $0x80\n"
+			     "nop\n"
+			     "nop\n"
+			     "cli\n"
+			     "movq %%rbx, %%rsp\n"
+			     : : "r"(stack) : "rbx", "memory");
+	}
+	guest_sync(1, guest_cpu()->taken[0x40]);
+	guest_sync(2, guest_cpu()->taken[NMI]);
+}
+
+TEST(delivery_on_new_stack)
+{
+	const int rounds = 64;
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, new_stacks_guest);
+	int i;
+
+	vcpu_arg(vcpu, rounds);
+	for (i = 0; i < rounds; i++) {
+		EXPECT_EXIT(vcpu, KVM_EXIT_IO);
+		REQUIRE_EQ(vcpu->run->io.port, 0x80);
+		vcpu_complete(vcpu);
+		if (i % 2)
+			REQUIRE_OK(give(vcpu, 0x40));
+		else
+			REQUIRE_OK(sys_ioctl_val(vcpu->fd, KVM_NMI, 0));
+	}
+	EXPECT_SYNC(vcpu, 1);
+	CHECK_EQ(vcpu->call.b, rounds / 2);
+	EXPECT_SYNC(vcpu, 2);
+	CHECK_EQ(vcpu->call.b, rounds / 2);
+}

@@ -406,9 +406,10 @@ static void skip_three(struct guest_regs *regs)
 
 static void new_stacks_guest(uint64_t count)
 {
-	uint64_t i, stack = GPA_FREE;
+	uint64_t i, after, stack = GPA_FREE;
 
 	guest_handlers[0x77] = note;
+	guest_handlers[DB] = note;
 	guest_handlers[UD] = skip_two;
 	guest_handlers[GP] = skip_three;
 	guest_handlers[PF] = skip_three;
@@ -429,7 +430,20 @@ static void new_stacks_guest(uint64_t count)
 			     GVA_NONE + 0x456);
 		G_CHECK_EQ(seen_error, 2);
 		G_CHECK_EQ(read_cr2(), GVA_NONE + 0x456);
+		/* A trap: unlike a fault it does not come again by itself. */
+		stack += 2 * PAGE_SIZE;
+		asm volatile("movq %%rsp, %%rbx\n"
+			     "pushfq\n"
+			     "orl $0x100, (%%rsp)\n"
+			     "leaq 1f(%%rip), %0\n"
+			     "popfq\n"
+			     "movq %1, %%rsp\n"
+			     "1: movq %%rbx, %%rsp\n"
+			     : "=&r"(after) : "r"(stack)
+			     : "rbx", "memory", "cc");
+		G_CHECK_EQ(seen_rip, after);
 	}
+	G_CHECK_EQ(guest_cpu()->taken[DB], count);
 	G_CHECK_EQ(guest_cpu()->taken[0x77], count);
 	G_CHECK_EQ(guest_cpu()->taken[UD], count);
 	G_CHECK_EQ(guest_cpu()->taken[GP], count);

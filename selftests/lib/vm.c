@@ -221,6 +221,8 @@ struct vm *vm_new(unsigned int flags)
 	vm->mem = mmap(NULL, vm->mem_size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	REQUIRE(vm->mem != MAP_FAILED, "mmap: %s", strerror(errno));
+	/* Small pages: a page that is new to the guest faults, each of them. */
+	madvise(vm->mem, vm->mem_size, MADV_NOHUGEPAGE);
 	REQUIRE_OK(vm_slot(vm, 0, 0, 0, vm->mem_size, vm->mem));
 	fill_page_tables(vm);
 	fill_idt(vm);
