@@ -25,12 +25,34 @@
 #define EBX_AUTH 0x68747541	/* AuthenticAMD */
 #define EBX_HYGO 0x6f677948	/* HygonGenuine */
 
+/*
+ * Leaves are sought from where the first of their hash bucket is. Buckets: 32
+ * of basic leaves, 16 of extended ones, 16 of hypervisor leaves and others.
+ */
+static u32 bucket(u32 function)
+{
+	if (!(function >> 30))
+		return function % 32;
+	return function >> 31 ? 32 + function % 16 : 48 + function % 16;
+}
+
+static void index_entries(struct vitro_vcpu *vcpu)
+{
+	u32 i;
+
+	BUILD_BUG_ON(sizeof(vcpu->cpuid_first) / sizeof(vcpu->cpuid_first[0]) != 64);
+	for (i = 0; i < ARRAY_SIZE(vcpu->cpuid_first); i++)
+		vcpu->cpuid_first[i] = vcpu->cpuid_nent;
+	for (i = vcpu->cpuid_nent; i--; )
+		vcpu->cpuid_first[bucket(vcpu->cpuid[i].function)] = i;
+}
+
 static struct kvm_cpuid_entry2 *find(struct vitro_vcpu *vcpu, u32 function, u32 index)
 {
 	struct kvm_cpuid_entry2 *e;
 	u32 i;
 
-	for (i = 0; i < vcpu->cpuid_nent; i++) {
+	for (i = vcpu->cpuid_first[bucket(function)]; i < vcpu->cpuid_nent; i++) {
 		e = &vcpu->cpuid[i];
 		if (e->function == function &&
 		    (e->index == index || !(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX)))
@@ -248,6 +270,7 @@ int vitro_set_cpuid(struct vitro_vcpu *vcpu, const struct kvm_cpuid2 *head, void
 
 	vcpu->cpuid = new;
 	vcpu->cpuid_nent = head->nent;
+	index_entries(vcpu);
 	if (vcpu->has_run) {
 		/* The bits that follow other registers may differ in what was given. */
 		vitro_cpuid_runtime(vcpu);
@@ -256,6 +279,7 @@ int vitro_set_cpuid(struct vitro_vcpu *vcpu, const struct kvm_cpuid2 *head, void
 			r = -EINVAL;
 			vcpu->cpuid = old;
 			vcpu->cpuid_nent = old_nent;
+			index_entries(vcpu);
 			old = new;
 		}
 	} else {

@@ -158,9 +158,13 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	const struct vitro_ioctl *ioctl;
 
-	ioctl = cmd == VITRO_GET_INFO ? &dev_get_info_ioctl :
-					vitro_ioctl_find(dev_ioctls, cmd);
-	return ioctl ? vitro_ioctl_call(ioctl, NULL, arg) : -ENOTTY;
+	ioctl = vitro_ioctl_find(dev_ioctls, cmd);
+	if (unlikely(!ioctl)) {
+		if (cmd != VITRO_GET_INFO)
+			return -ENOTTY;
+		ioctl = &dev_get_info_ioctl;
+	}
+	return vitro_ioctl_call(ioctl, NULL, arg);
 }
 
 const struct file_operations vitro_dev_fops = {

@@ -36,7 +36,8 @@ static bool cr3_valid(struct vitro_vcpu *vcpu, u64 cr3, u64 cr4, u64 efer)
  */
 static bool pdptes_valid(struct vitro_vcpu *vcpu, u64 cr3)
 {
-	u64 reserved = ~(BIT_ULL(vcpu->maxphyaddr) - 1) | 0x1e6;
+	/* Bits 1, 2 and 5 to 8; bit 5 is spared, which QEMU's TCG sets as it walks. */
+	u64 reserved = ~(BIT_ULL(vcpu->maxphyaddr) - 1) | 0x1c6;
 	u64 pdpte[4];
 	int i;
 

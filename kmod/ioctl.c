@@ -3,34 +3,17 @@
  * Looking up ioctls and moving their arguments across the user boundary.
  */
 #include <linux/errno.h>
-#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include "ioctl.h"
 
-/* Arguments up to this size live on the stack. */
-#define SMALL_ARGUMENT	128
+/* Arguments up to this size live on the stack: struct kvm_sregs is the largest of them. */
+#define SMALL_ARGUMENT	320
 
 /**
- * vitro_ioctl_find() - look an ioctl up in a table
- * @table: VITRO_IOCTL_SLOTS entries
- * @cmd:   number from user space
- *
- * Return: the entry, or NULL if the table does not have exactly @cmd.
- */
-const struct vitro_ioctl *vitro_ioctl_find(const struct vitro_ioctl *table,
-					   unsigned int cmd)
-{
-	const struct vitro_ioctl *ioctl;
-
-	ioctl = &table[array_index_nospec(VITRO_IOCTL_SLOT(cmd), VITRO_IOCTL_SLOTS)];
-	return ioctl->cmd == cmd && ioctl->call ? ioctl : NULL;
-}
-
-/**
- * vitro_ioctl_call() - carry out an ioctl
+ * vitro_ioctl_copy_call() - carry out an ioctl that has data
  * @ioctl: entry found by vitro_ioctl_find()
  * @obj:   passed to the handler
  * @arg:   argument from user space
@@ -38,16 +21,13 @@ const struct vitro_ioctl *vitro_ioctl_find(const struct vitro_ioctl *table,
  * Context: process context.
  * Return: the handler's result, -EFAULT, -ENOMEM.
  */
-long vitro_ioctl_call(const struct vitro_ioctl *ioctl, void *obj, unsigned long arg)
+long vitro_ioctl_copy_call(const struct vitro_ioctl *ioctl, void *obj, unsigned long arg)
 {
 	unsigned int dir = ioctl->dir;
 	size_t size = ioctl->size;
 	u8 small[SMALL_ARGUMENT] __aligned(8);
 	void *data = small;
 	long r;
-
-	if (dir == _IOC_NONE)
-		return ioctl->call(obj, NULL, arg);
 
 	if (size > sizeof(small)) {
 		data = kmalloc(size, GFP_KERNEL_ACCOUNT);

@@ -9,6 +9,7 @@
 
 #include <linux/compiler.h>
 #include <linux/ioctl.h>
+#include <linux/nospec.h>
 #include <linux/types.h>
 
 struct vitro_ioctl;
@@ -55,9 +56,40 @@ struct vitro_ioctl {
 		.lock = lock_class, .call = fn				\
 	}
 
-const struct vitro_ioctl *vitro_ioctl_find(const struct vitro_ioctl *table,
-					   unsigned int cmd);
-long vitro_ioctl_call(const struct vitro_ioctl *ioctl, void *obj, unsigned long arg);
+/**
+ * vitro_ioctl_find() - look an ioctl up in a table
+ * @table: VITRO_IOCTL_SLOTS entries
+ * @cmd:   number from user space
+ *
+ * Return: the entry, or NULL if the table does not have exactly @cmd.
+ */
+static inline const struct vitro_ioctl *vitro_ioctl_find(const struct vitro_ioctl *table,
+							 unsigned int cmd)
+{
+	const struct vitro_ioctl *ioctl;
+
+	ioctl = &table[array_index_nospec(VITRO_IOCTL_SLOT(cmd), VITRO_IOCTL_SLOTS)];
+	return ioctl->cmd == cmd && ioctl->call ? ioctl : NULL;
+}
+
+long vitro_ioctl_copy_call(const struct vitro_ioctl *ioctl, void *obj, unsigned long arg);
+
+/**
+ * vitro_ioctl_call() - carry out an ioctl
+ * @ioctl: entry found by vitro_ioctl_find()
+ * @obj:   passed to the handler
+ * @arg:   argument from user space
+ *
+ * Context: process context.
+ * Return: the handler's result, -EFAULT, -ENOMEM.
+ */
+static inline long vitro_ioctl_call(const struct vitro_ioctl *ioctl, void *obj,
+				    unsigned long arg)
+{
+	if (ioctl->dir == _IOC_NONE)
+		return ioctl->call(obj, NULL, arg);
+	return vitro_ioctl_copy_call(ioctl, obj, arg);
+}
 
 /* For structures with a flexible tail: the tail's address in user space. */
 #define vitro_user_tail(arg, type, member) \

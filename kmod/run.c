@@ -450,8 +450,9 @@ static int run_locked(struct vitro_vcpu *vcpu)
 
 		if (cr8 > 15)
 			return -EINVAL;
+		if (cr8 != vcpu->cr8 || READ_ONCE(vcpu->run->request_interrupt_window))
+			vitro_request(vcpu, VITRO_REQ_EVENT);
 		vcpu->cr8 = cr8;
-		vitro_request(vcpu, VITRO_REQ_EVENT);
 	}
 	return run_loop(vcpu);
 }

@@ -540,13 +540,14 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct vitro_vcpu *vcpu = file->private_data;
 	const struct vitro_ioctl *ioctl;
 
-	if (cmd == KVM_SET_SIGNAL_MASK)
-		return vcpu->vm->mm == current->mm ? signal_mask_ioctl(vcpu, arg) : -EIO;
-
-	ioctl = cmd == VITRO_EXPLAIN_ENTRY ? &explain_entry_ioctl :
-					     vitro_ioctl_find(vcpu_ioctls, cmd);
-	if (!ioctl)
-		return -ENOTTY;
+	ioctl = vitro_ioctl_find(vcpu_ioctls, cmd);
+	if (unlikely(!ioctl)) {
+		if (cmd == KVM_SET_SIGNAL_MASK)
+			return vcpu->vm->mm == current->mm ? signal_mask_ioctl(vcpu, arg) : -EIO;
+		if (cmd != VITRO_EXPLAIN_ENTRY)
+			return -ENOTTY;
+		ioctl = &explain_entry_ioctl;
+	}
 	if (ioctl->lock != LOCK_ANY_MM && vcpu->vm->mm != current->mm)
 		return -EIO;
 	if (ioctl->lock >= LOCK_NONE)

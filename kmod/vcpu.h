@@ -19,6 +19,7 @@
 #include "exit.h"
 #include "stats.h"
 #include "tdp.h"
+#include "walk.h"
 
 struct vitro_vm;
 struct emul_ctx;
@@ -223,6 +224,7 @@ struct vitro_vcpu {
 	struct vitro_msrs msrs;		/* (t) */
 	struct kvm_cpuid_entry2 *cpuid;	/* (t) */
 	u32 cpuid_nent;			/* (t) */
+	u16 cpuid_first[64];		/* (t) index by hash, see cpuid_guest.c */
 	u32 guest_features;		/* (t) VITRO_GF_*, from its CPUID */
 	u8 maxphyaddr;			/* (t) guest physical address bits */
 	u64 cr4_reserved;		/* (t) CR4 bits that raise #GP */
@@ -246,6 +248,7 @@ struct vitro_vcpu {
 	} clock;
 
 	struct vitro_tdp_cache tdp_cache; /* (t) */
+	struct vitro_walk_entry walk_cache[VITRO_WALK_CACHE]; /* (t) */
 
 	struct vitro_explain *explain;	/* (t) text of the last failed entry */
 	struct vitro_vcpu_stats stats;	/* (t) written; read by anyone */

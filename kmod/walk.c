@@ -18,35 +18,43 @@
 #define PTE_LARGE	BIT_ULL(7)
 #define PTE_NX		BIT_ULL(63)
 
-#define MAX_LEVELS	4
-
 /* Lost races for an accessed or dirty bit after which the guest's entry is left alone. */
 #define MAX_RACES	8
+
+/* What a walk depends on besides the tables. No two bits are in the same place. */
+#define MODE_CR0	(X86_CR0_PG | X86_CR0_WP)
+#define MODE_CR4	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP | X86_CR4_SMAP)
+#define MODE_EFER	(EFER_LMA | EFER_NX)
+#define MODE_RFLAGS	X86_EFLAGS_AC
+static_assert(MODE_CR0 + MODE_CR4 + MODE_EFER + MODE_RFLAGS ==
+	      (MODE_CR0 | MODE_CR4 | MODE_EFER | MODE_RFLAGS));
 
 /**
  * struct walker - a walk under way
  * @vcpu:	whose tables
  * @gva:	linear address
  * @access:	VITRO_ACC_*
- * @cr0:	the guest's
- * @cr4:	the guest's
- * @efer:	the guest's
+ * @mode:	as paging_mode() says
  * @levels:	4, 3 (PAE) or 2; also the level of the root table
  * @size:	bytes of an entry
  * @level:	where the walk ended: 1, or higher for a large page
- * @entry:	what was read, by level - 1
- * @gpa:	where from
+ * @final:	accessed and dirty bits are set as the access demands
+ * @entry:	what is in the tables, by level - 1
+ * @gpa:	where
+ * @from:	the same as user addresses
  */
 struct walker {
 	struct vitro_vcpu *vcpu;
 	u64 gva;
 	u32 access;
-	u64 cr0, cr4, efer;
+	u64 mode;
 	int levels;
 	unsigned int size;
 	int level;
-	u64 entry[MAX_LEVELS];
-	u64 gpa[MAX_LEVELS];
+	bool final;
+	u64 entry[VITRO_WALK_LEVELS];
+	u64 gpa[VITRO_WALK_LEVELS];
+	const void __user *from[VITRO_WALK_LEVELS];
 };
 
 /* Bits of the linear address that an entry of @level leaves untranslated. */
@@ -65,7 +73,7 @@ static bool is_large(const struct walker *w, int level, u64 entry)
 {
 	if (level == 1 || level == 4 || is_pdpte(w, level) || !(entry & PTE_LARGE))
 		return false;
-	return w->levels > 2 || (w->cr4 & X86_CR4_PSE);
+	return w->levels > 2 || (w->mode & X86_CR4_PSE);
 }
 
 /* Bits [low, high], none if @low is above @high. */
@@ -91,12 +99,13 @@ static u64 reserved_64bit(const struct walker *w, int level, u64 entry)
 	unsigned int maxphyaddr = w->vcpu->maxphyaddr;
 	u64 reserved;
 
+	/* Bit 5 is reserved too, but QEMU's TCG sets it as if it were an accessed bit. */
 	if (is_pdpte(w, level))
-		return bits(63, maxphyaddr) | bits(8, 5) | bits(2, 1);
+		return bits(63, maxphyaddr) | bits(8, 6) | bits(2, 1);
 
 	/* 4-level paging ignores bits 52 to 62, PAE paging reserves them. */
 	reserved = bits(w->levels == 4 ? 51 : 62, maxphyaddr);
-	if (!(w->efer & EFER_NX))
+	if (!(w->mode & EFER_NX))
 		reserved |= PTE_NX;
 	if (level == 4)
 		reserved |= PTE_LARGE;
@@ -142,7 +151,7 @@ static u32 fault_code(const struct walker *w, u32 code)
 	if (w->access & VITRO_ACC_USER)
 		code |= X86_PF_USER;
 	if ((w->access & VITRO_ACC_EXEC) &&
-	    ((w->cr4 & X86_CR4_SMEP) || ((w->cr4 & X86_CR4_PAE) && (w->efer & EFER_NX))))
+	    ((w->mode & X86_CR4_SMEP) || ((w->mode & X86_CR4_PAE) && (w->mode & EFER_NX))))
 		code |= X86_PF_INSTR;
 	return code;
 }
@@ -157,13 +166,13 @@ static u64 begin_walk(struct walker *w)
 {
 	u64 cr3 = vcpu_cr3(w->vcpu);
 
-	if (!(w->cr4 & X86_CR4_PAE)) {
+	if (!(w->mode & X86_CR4_PAE)) {
 		w->levels = 2;
 		w->size = sizeof(u32);
 		return cr3 & GENMASK_ULL(31, 12);
 	}
 	w->size = sizeof(u64);
-	if (!(w->efer & EFER_LMA)) {
+	if (!(w->mode & EFER_LMA)) {
 		w->levels = 3;
 		return cr3 & GENMASK_ULL(31, 5);
 	}
@@ -177,13 +186,14 @@ static int read_entries(struct walker *w, u64 table, u32 *error_code)
 	unsigned int index_bits = w->size == sizeof(u64) ? 9 : 10;
 	unsigned int index;
 	u64 *entry;
-	int r;
+	int r, i;
 
 	for (w->level = w->levels;; w->level--) {
-		entry = &w->entry[w->level - 1];
+		i = w->level - 1;
+		entry = &w->entry[i];
 		index = (w->gva >> level_shift(w, w->level)) & (BIT(index_bits) - 1);
-		w->gpa[w->level - 1] = table + index * w->size;
-		r = vitro_guest_read_entry(w->vcpu->vm, w->gpa[w->level - 1], entry, w->size);
+		w->gpa[i] = table + index * w->size;
+		r = vitro_guest_read_entry(w->vcpu->vm, w->gpa[i], w->size, entry, &w->from[i]);
 		if (r)
 			return r == -ENXIO ? r : -EAGAIN;
 		if (!(*entry & PTE_PRESENT)) {
@@ -204,11 +214,8 @@ static int read_entries(struct walker *w, u64 table, u32 *error_code)
 static bool supervisor_denied(const struct walker *w)
 {
 	if (w->access & VITRO_ACC_EXEC)
-		return w->cr4 & X86_CR4_SMEP;
-	if (!(w->cr4 & X86_CR4_SMAP))
-		return false;
-	/* Accesses to descriptor tables at CPL 3 are implicit: RFLAGS.AC does not help. */
-	return vitro_backend->cpl(w->vcpu) == 3 || !(vcpu_rflags(w->vcpu) & X86_EFLAGS_AC);
+		return w->mode & X86_CR4_SMEP;
+	return (w->mode & X86_CR4_SMAP) && !(w->mode & X86_EFLAGS_AC);
 }
 
 /* Do the entries permit the access? */
@@ -235,7 +242,7 @@ static bool permitted(const struct walker *w)
 	if ((w->access & VITRO_ACC_EXEC) && page_nx)
 		return false;
 	return !(w->access & VITRO_ACC_WRITE) || page_write ||
-	       !(user || (w->cr0 & X86_CR0_WP));
+	       !(user || (w->mode & X86_CR0_WP));
 }
 
 /*
@@ -247,8 +254,9 @@ static bool permitted(const struct walker *w)
 static int update_entries(struct walker *w)
 {
 	u64 set, old;
-	int level;
+	int level, r;
 
+	w->final = true;
 	for (level = w->levels; level >= w->level; level--) {
 		if (is_pdpte(w, level))
 			continue;
@@ -258,9 +266,13 @@ static int update_entries(struct walker *w)
 		old = w->entry[level - 1];
 		if ((old & set) == set)
 			continue;
-		if (vitro_guest_cmpxchg(w->vcpu->vm, w->gpa[level - 1], &old, old | set,
-					w->size) == -EAGAIN)
-			return -EAGAIN;
+		r = vitro_guest_cmpxchg(w->vcpu->vm, w->gpa[level - 1], &old, old | set, w->size);
+		if (!r)
+			w->entry[level - 1] |= set;
+		else
+			w->final = false;
+		if (r == -EAGAIN)
+			return r;
 	}
 	return 0;
 }
@@ -283,8 +295,97 @@ static int walk_tables(struct walker *w, struct vitro_walk *walk)
 			break;
 	}
 	walk->gpa = page_address_of(w);
-	walk->page_size = BIT_ULL(level_shift(w, w->level));
 	return 0;
+}
+
+/* The control bits that count for an @access. */
+static u64 paging_mode(struct vitro_vcpu *vcpu, u32 access)
+{
+	u64 mode = (vcpu_cr0(vcpu) & MODE_CR0) | (vcpu_cr4(vcpu) & MODE_CR4) |
+		   (vcpu->efer & MODE_EFER);
+
+	/* Accesses to descriptor tables at CPL 3 are implicit: RFLAGS.AC does not help. */
+	if ((mode & X86_CR4_SMAP) && !(access & (VITRO_ACC_USER | VITRO_ACC_EXEC)) &&
+	    vitro_backend->cpl(vcpu) != 3)
+		mode |= vcpu_rflags(vcpu) & MODE_RFLAGS;
+	return mode;
+}
+
+static struct vitro_walk_entry *cache_entry(struct vitro_vcpu *vcpu, u64 gva, u32 access)
+{
+	return &vcpu->walk_cache[(gva >> PAGE_SHIFT ^ access) % VITRO_WALK_CACHE];
+}
+
+static u64 cache_tag(u64 gva, u32 access)
+{
+	return (gva & PAGE_MASK) | access;
+}
+
+/*
+ * Do the guest's tables still say so? They lie within slots, which were checked
+ * to be user memory. What is not present now counts as changed.
+ */
+static bool unchanged(const struct vitro_walk_entry *e)
+{
+	bool same = false;
+	u64 now;
+	u32 half;
+	int i;
+
+	pagefault_disable();
+	if (!user_read_access_begin(e->from[0], sizeof(now)))
+		goto out;
+	for (i = 0; i < e->nr; i++) {
+		if (e->wide) {
+			unsafe_get_user(now, (u64 __user *)e->from[i], end);
+		} else {
+			unsafe_get_user(half, (u32 __user *)e->from[i], end);
+			now = half;
+		}
+		if (now != e->value[i])
+			goto end;
+	}
+	same = true;
+end:
+	user_read_access_end();
+out:
+	pagefault_enable();
+	return same;
+}
+
+/* Nothing is kept that another walk would have to write to the tables for. */
+static void keep(const struct walker *w, u64 gpa)
+{
+	struct vitro_walk_entry *e = cache_entry(w->vcpu, w->gva, w->access);
+	int i, nr = w->levels - w->level + 1;
+
+	e->tag = cache_tag(w->gva, w->access);
+	e->mode = w->mode;
+	e->cr3 = vcpu_cr3(w->vcpu);
+	e->generation = vitro_memslots(w->vcpu->vm)->generation;
+	e->gpa = gpa & PAGE_MASK;
+	e->nr = nr;
+	e->wide = w->size == sizeof(u64);
+	for (i = 0; i < nr; i++) {
+		e->from[i] = w->from[w->level - 1 + i];
+		e->value[i] = w->entry[w->level - 1 + i];
+	}
+}
+
+static noinline int walk_and_keep(struct vitro_vcpu *vcpu, u64 gva, u32 access, u64 mode,
+				  bool atomic, struct vitro_walk *walk)
+{
+	struct walker w = { .vcpu = vcpu, .gva = gva, .access = access, .mode = mode };
+	int r;
+
+	if (atomic)
+		pagefault_disable();
+	r = walk_tables(&w, walk);
+	if (atomic)
+		pagefault_enable();
+	if (!r && w.final)
+		keep(&w, walk->gpa);
+	return r == -EAGAIN && !atomic ? -ENXIO : r;
 }
 
 /**
@@ -294,10 +395,14 @@ static int walk_tables(struct walker *w, struct vitro_walk *walk)
  * @access: VITRO_ACC_READ, _WRITE or _EXEC, and _USER for user-mode accesses.
  *	    Without _USER at CPL 3 it is an implicit supervisor access
  * @atomic: do not sleep
- * @walk:   the result; error_code only if -EFAULT is returned
+ * @walk:   the result
  *
  * Honours CR0.WP, SMEP, SMAP with RFLAGS.AC, NX and reserved bits. Sets accessed
  * and dirty bits in the guest's tables.
+ *
+ * Exits come from few places, so most walks repeat an earlier one: that one's
+ * result holds if the same entries hold the same values, in the same mode. The
+ * guest's CPUID, which reserved bits depend on too, is fixed once it has run.
  *
  * Context: the vCPU's thread, vm->srcu held; hot or not if @atomic, otherwise
  *	    not hot.
@@ -308,28 +413,21 @@ static int walk_tables(struct walker *w, struct vitro_walk *walk)
 int vitro_walk_gva(struct vitro_vcpu *vcpu, u64 gva, u32 access, bool atomic,
 		   struct vitro_walk *walk)
 {
-	struct walker w = {
-		.vcpu = vcpu,
-		.gva = gva,
-		.access = access,
-		.cr0 = vcpu_cr0(vcpu),
-		.cr4 = vcpu_cr4(vcpu),
-		.efer = vcpu->efer,
-	};
-	int r;
+	u64 mode = paging_mode(vcpu, access);
+	struct vitro_walk_entry *e;
 
-	*walk = (struct vitro_walk){ .page_size = PAGE_SIZE };
-	if (!(w.efer & EFER_LMA))
-		w.gva = (u32)gva;
-	if (!(w.cr0 & X86_CR0_PG)) {
-		walk->gpa = w.gva;
+	if (!(mode & EFER_LMA))
+		gva = (u32)gva;
+	if (!(mode & X86_CR0_PG)) {
+		walk->gpa = gva;
 		return 0;
 	}
 
-	if (atomic)
-		pagefault_disable();
-	r = walk_tables(&w, walk);
-	if (atomic)
-		pagefault_enable();
-	return r == -EAGAIN && !atomic ? -ENXIO : r;
+	e = cache_entry(vcpu, gva, access);
+	if (e->tag == cache_tag(gva, access) && e->mode == mode && e->cr3 == vcpu_cr3(vcpu) &&
+	    e->generation == vitro_memslots(vcpu->vm)->generation && unchanged(e)) {
+		walk->gpa = e->gpa | offset_in_page(gva);
+		return 0;
+	}
+	return walk_and_keep(vcpu, gva, access, mode, atomic, walk);
 }
