@@ -73,6 +73,7 @@ SYM_FUNC_START(vmx_switch)
 	mov	$MSR_IA32_SPEC_CTRL, %ecx
 	mov	VMX_ENTRY_GUEST_SPEC_CTRL(%rsi), %eax
 	mov	4 + VMX_ENTRY_GUEST_SPEC_CTRL(%rsi), %edx
+.Lwrite_guest_spec_ctrl:
 	wrmsr
 .Lspec_ctrl_done:
 
@@ -127,6 +128,12 @@ SYM_FUNC_START(vmx_switch)
 	mov	%rsp, VMX_ENTRY_HOST_RSP(%rsi)
 	jmp	.Lhost_rsp_written
 
+	/*
+	 * A guest may have been promised a bit that this processor lacks: it
+	 * goes without, and the host keeps its own value.
+	 */
+	_ASM_EXTABLE(.Lwrite_guest_spec_ctrl, .Lspec_ctrl_done)
+	_ASM_EXTABLE(.Lwrite_host_spec_ctrl, .Lhost_spec_ctrl_done)
 	_ASM_EXTABLE(.Lresume, .Lfailed)
 	_ASM_EXTABLE(.Lread_error, .Lfailed)
 	_ASM_EXTABLE(.Llaunch, .Lfailed)
@@ -200,6 +207,7 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	mov	$MSR_IA32_SPEC_CTRL, %ecx
 	mov	VMX_ENTRY_HOST_SPEC_CTRL(%rsi), %eax
 	mov	4 + VMX_ENTRY_HOST_SPEC_CTRL(%rsi), %edx
+.Lwrite_host_spec_ctrl:
 	wrmsr
 	/* Nor may the host run ahead with the guest's setting. */
 	lfence

@@ -189,6 +189,8 @@ static const struct vmx_exit_info exits[] = {
 	EXIT(EXIT_REASON_EXTERNAL_INTERRUPT, INTR, 0),
 	/* Nothing to do but to let the host have the CPU for a moment. */
 	EXIT(EXIT_REASON_PREEMPTION_TIMER, INTR, 0),
+	/* Another CPU of the host resets this one: root operation holds it back. */
+	EXIT(EXIT_REASON_INIT_SIGNAL, INTR, 0),
 	EXIT(EXIT_REASON_EXCEPTION_NMI, EXCEPTION, EVENT, decode_exception),
 	EXIT(EXIT_REASON_CPUID, CPUID, INSN),
 	EXIT(EXIT_REASON_HLT, HLT, INSN),

@@ -212,7 +212,7 @@ void vmx_sync_msrs(struct vitro_vmx *vmx)
 		vmcs_write(GUEST_IA32_PAT, vmx->pat);
 	}
 	/* Without the instructions that read it, the host's may as well stay. */
-	if (vcpu->msrs.tsc_aux != vmx->tsc_aux &&
+	if (vcpu->msrs.tsc_aux != vmx->tsc_aux && vitro_caps.has_rdtscp &&
 	    vcpu_has(vcpu, VITRO_GF_RDTSCP | VITRO_GF_RDPID)) {
 		vmx->tsc_aux = vcpu->msrs.tsc_aux;
 		wrmsrl(MSR_TSC_AUX, vmx->tsc_aux);
