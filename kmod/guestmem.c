@@ -28,6 +28,72 @@ static size_t first_piece(u64 gpa, size_t len)
 	return min_t(size_t, len, PAGE_SIZE - offset_in_page(gpa));
 }
 
+/*
+ * Sizes of operands, of opcodes and of instructions are read and written by one
+ * or two plain moves: the general copy costs more than all the rest. Each move
+ * is atomic if it is aligned, as the guest expects.
+ */
+static bool is_small(size_t len)
+{
+	return len <= 16 && BIT(len) & (BIT(1) | BIT(2) | BIT(4) | GENMASK(16, 8));
+}
+
+/* Returns true on failure. */
+static bool read_small(void *buf, const void __user *from, size_t len)
+{
+	if (!user_read_access_begin(from, len))
+		return true;
+	switch (len) {
+	case 1:
+		unsafe_get_user(*(u8 *)buf, (const u8 __user *)from, fault);
+		break;
+	case 2:
+		unsafe_get_user(*(u16 *)buf, (const u16 __user *)from, fault);
+		break;
+	case 4:
+		unsafe_get_user(*(u32 *)buf, (const u32 __user *)from, fault);
+		break;
+	default:
+		/* The second half may overlap the first. */
+		unsafe_get_user(*(u64 *)buf, (const u64 __user *)from, fault);
+		if (len == sizeof(u64))
+			break;
+		buf += len - sizeof(u64);
+		from += len - sizeof(u64);
+		unsafe_get_user(*(u64 *)buf, (const u64 __user *)from, fault);
+	}
+	user_read_access_end();
+	return false;
+fault:
+	user_read_access_end();
+	return true;
+}
+
+/* Returns the number of bytes that have not been written. */
+static size_t write_small(void __user *to, const void *buf, size_t len)
+{
+	if (!user_write_access_begin(to, len))
+		return len;
+	switch (len) {
+	case 1:
+		unsafe_put_user(*(const u8 *)buf, (u8 __user *)to, fault);
+		break;
+	case 2:
+		unsafe_put_user(*(const u16 *)buf, (u16 __user *)to, fault);
+		break;
+	case 4:
+		unsafe_put_user(*(const u32 *)buf, (u32 __user *)to, fault);
+		break;
+	default:
+		unsafe_put_user(*(const u64 *)buf, (u64 __user *)to, fault);
+	}
+	user_write_access_end();
+	return 0;
+fault:
+	user_write_access_end();
+	return len;
+}
+
 /**
  * vitro_guest_read() - read guest memory
  * @vm:  the VM
@@ -48,7 +114,9 @@ int vitro_guest_read(struct vitro_vm *vm, u64 gpa, void *buf, size_t len)
 	for (; len; gpa += n, buf += n, len -= n) {
 		n = first_piece(gpa, len);
 		from = user_address(vm, gpa, false, &slot);
-		if (!slot || copy_from_user(buf, from, n))
+		if (!slot)
+			return -EFAULT;
+		if (is_small(n) ? read_small(buf, from, n) : copy_from_user(buf, from, n))
 			return -EFAULT;
 	}
 	return 0;
@@ -76,7 +144,12 @@ int vitro_guest_read_atomic(struct vitro_vm *vm, u64 gpa, void *buf, size_t len)
 	for (; len && !left; gpa += n, buf += n, len -= n) {
 		n = first_piece(gpa, len);
 		from = user_address(vm, gpa, false, &slot);
-		left = slot && access_ok(from, n) ? __copy_from_user_inatomic(buf, from, n) : n;
+		if (!slot)
+			left = n;
+		else if (is_small(n))
+			left = read_small(buf, from, n);
+		else
+			left = access_ok(from, n) ? __copy_from_user_inatomic(buf, from, n) : n;
 	}
 	pagefault_enable();
 	return left ? -EFAULT : 0;
@@ -107,7 +180,9 @@ int vitro_guest_write(struct vitro_vm *vm, u64 gpa, const void *buf, size_t len)
 		to = user_address(vm, gpa, true, &slot);
 		if (!slot)
 			return -EFAULT;
-		left = copy_to_user(to, buf, n);
+		/* Two moves could leave half of it written and no mark in the log. */
+		left = is_small(n) && n <= sizeof(u64) ? write_small(to, buf, n) :
+							 copy_to_user(to, buf, n);
 		if (left < n)
 			vitro_mark_dirty(vm, slot, gpa >> PAGE_SHIFT);
 		if (left)
@@ -189,17 +264,19 @@ int vitro_guest_cmpxchg(struct vitro_vm *vm, u64 gpa, u64 *old, u64 new, size_t 
 }
 
 /**
- * vitro_guest_read_entry() - read an entry of a guest's table in one access
+ * vitro_guest_read_entry() - read an entry of a guest's page table
  * @vm:    the VM
  * @gpa:   guest-physical address, a multiple of @size
- * @entry: the entry, zero-extended
  * @size:  4 or 8 bytes
+ * @entry: the entry, zero-extended
+ * @from:  receives its user address, valid as long as the VM's slots are the same
  *
  * Context: as vitro_guest_cmpxchg().
  * Return: 0; -ENXIO if no slot covers it; -EFAULT if user memory is not accessible
  *	   (or not present, with page faults disabled).
  */
-int vitro_guest_read_entry(struct vitro_vm *vm, u64 gpa, u64 *entry, size_t size)
+int vitro_guest_read_entry(struct vitro_vm *vm, u64 gpa, size_t size, u64 *entry,
+			   const void __user **from)
 {
 	struct vitro_memslot *slot;
 	void __user *ptr = user_address(vm, gpa, false, &slot);
@@ -207,6 +284,7 @@ int vitro_guest_read_entry(struct vitro_vm *vm, u64 gpa, u64 *entry, size_t size
 
 	if (!slot)
 		return -ENXIO;
+	*from = ptr;
 	if (size == sizeof(u64))
 		return get_user(*entry, (u64 __user *)ptr);
 	if (get_user(half, (u32 __user *)ptr))

@@ -137,11 +137,53 @@ static int decode_exit(struct vitro_vcpu *vcpu, bool atomic, struct emul_insn *i
 	return 0;
 }
 
-bool vitro_find_insn_len(struct vitro_vcpu *vcpu)
+/*
+ * Instructions that exit as compilers write them, without needless prefixes;
+ * first byte lowest. They mean and measure the same in every mode.
+ */
+static const struct {
+	u32 opcode;
+	u8 len;
+} plain[VITRO_NR_EXITS] = {
+	[VITRO_EXIT_CPUID]	= { 0xa20f, 2 },
+	[VITRO_EXIT_HLT]	= { 0xf4, 1 },
+	[VITRO_EXIT_RDMSR]	= { 0x320f, 2 },
+	[VITRO_EXIT_WRMSR]	= { 0x300f, 2 },
+	[VITRO_EXIT_HYPERCALL]	= { 0xd9010f, 3 },	/* VMMCALL */
+	[VITRO_EXIT_XSETBV]	= { 0xd1010f, 3 },
+	[VITRO_EXIT_CACHE]	= { 0x090f, 2 },	/* WBINVD */
+	[VITRO_EXIT_PAUSE]	= { 0x90f3, 2 },
+};
+
+/* Finds the length if the exit's instruction is in its plain form. */
+static bool find_plain(struct vitro_vcpu *vcpu)
+{
+	u32 bytes, opcode = plain[vcpu->exit.reason].opcode;
+	unsigned int len = plain[vcpu->exit.reason].len;
+	u64 gva = linear_rip(vcpu);
+	struct vitro_walk walk;
+
+	if (!len || offset_in_page(gva) > PAGE_SIZE - sizeof(bytes))
+		return false;
+	if (fetch_in_page(vcpu, gva, (u8 *)&bytes, sizeof(bytes), true, &walk))
+		return false;
+	if ((bytes ^ opcode) & (BIT(8 * len) - 1))
+		return false;
+	vcpu->exit.insn_len = len;
+	return true;
+}
+
+/* Apart, as what it has on the stack takes long to initialise. */
+static noinline bool find_any(struct vitro_vcpu *vcpu)
 {
 	struct emul_insn insn;
 
 	return !decode_exit(vcpu, true, &insn);
+}
+
+bool vitro_find_insn_len(struct vitro_vcpu *vcpu)
+{
+	return find_plain(vcpu) || find_any(vcpu);
 }
 
 /* MOV to and from control and debug registers name them in ModRM. */

@@ -24,12 +24,6 @@ static struct vitro_memslots *slots_for_writer(struct vitro_vm *vm)
 	return rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock));
 }
 
-/* Of the vCPU's set, or of the writer's. */
-static struct vitro_memslots *slots_for_reader(struct vitro_vm *vm)
-{
-	return srcu_dereference_check(vm->memslots, &vm->srcu, lockdep_is_held(&vm->slots_lock));
-}
-
 static struct vitro_memslot *slot_by_id(struct vitro_memslots *slots, u16 id)
 {
 	int i;
@@ -51,9 +45,10 @@ int vitro_memslots_init(struct vitro_vm *vm)
 {
 	struct vitro_memslots *slots;
 
-	slots = kvzalloc(struct_size(slots, slots, 0), GFP_KERNEL_ACCOUNT);
+	slots = kvzalloc(struct_size(slots, slots, 1), GFP_KERNEL_ACCOUNT);
 	if (!slots)
 		return -ENOMEM;
+	slots->last = slots->slots;
 	RCU_INIT_POINTER(vm->memslots, slots);
 	return 0;
 }
@@ -76,16 +71,15 @@ void vitro_memslots_free(struct vitro_vm *vm)
 }
 
 /**
- * vitro_find_slot() - the slot that covers a guest frame
- * @vm:  the VM
- * @gfn: guest frame number
+ * vitro_search_slot() - vitro_find_slot() where the last slot found is not it
+ * @slots: the VM's slots
+ * @gfn:   guest frame number
  *
  * Context: any; vm->srcu or vm->slots_lock held, and as long as the slot is used.
  * Return: the slot, or NULL if there is no memory at @gfn.
  */
-struct vitro_memslot *vitro_find_slot(struct vitro_vm *vm, u64 gfn)
+struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn)
 {
-	struct vitro_memslots *slots = slots_for_reader(vm);
 	struct vitro_memslot *slot;
 	int low = 0, high = slots->nr;
 
@@ -103,6 +97,7 @@ struct vitro_memslot *vitro_find_slot(struct vitro_vm *vm, u64 gfn)
 	slot = &slots->slots[low - 1];
 	if (gfn - slot->base_gfn >= slot->npages || (slot->flags & VITRO_MEM_INVALID))
 		return NULL;
+	WRITE_ONCE(slots->last, slot);
 	return slot;
 }
 
@@ -211,6 +206,7 @@ static struct vitro_memslots *build(const struct vitro_memslots *old, u16 id,
 	}
 	if (add)
 		slots->slots[slots->nr++] = *add;
+	slots->last = slots->slots;
 	return slots;
 }
 

@@ -6,6 +6,7 @@
 #ifndef VITRO_MEMSLOT_H
 #define VITRO_MEMSLOT_H
 
+#include <linux/bits.h>
 #include <linux/kvm.h>
 #include <linux/types.h>
 
@@ -13,6 +14,12 @@ struct vitro_vm;
 struct vitro_vcpu;
 
 #define VITRO_MAX_SLOTS		512
+
+/*
+ * In vitro_memslot.flags, above the API's: the slot is about to disappear.
+ * Lookups do not find it any more, MMU notifiers still do.
+ */
+#define VITRO_MEM_INVALID	BIT(16)
 
 /**
  * struct vitro_memslot - one range of guest-physical memory
@@ -35,10 +42,14 @@ struct vitro_memslot {
 
 /*
  * The set of slots, sorted by base_gfn for a binary search. Never changed once
- * published: writers (vm->slots_lock) make a copy; readers hold vm->srcu.
+ * published but for @last: writers (vm->slots_lock) make a copy; readers hold
+ * vm->srcu. There is room for one slot more than @nr, all zero: it covers nothing.
+ *
+ * @last is the slot that a search has found last, a hint: any of this set's is right.
  */
 struct vitro_memslots {
 	u64 generation;
+	struct vitro_memslot *last;
 	int nr;
 	struct vitro_memslot slots[];
 };
@@ -52,7 +63,7 @@ void vitro_memslots_free(struct vitro_vm *vm);
 int vitro_set_memslot(struct vitro_vm *vm, const struct kvm_userspace_memory_region *region);
 int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log);
 int vitro_clear_dirty_log(struct vitro_vm *vm, const struct kvm_clear_dirty_log *log);
-struct vitro_memslot *vitro_find_slot(struct vitro_vm *vm, u64 gfn);
+struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn);
 void vitro_mark_dirty(struct vitro_vm *vm, const struct vitro_memslot *slot, u64 gfn);
 
 /*
@@ -67,29 +78,5 @@ int vitro_guest_read(struct vitro_vm *vm, u64 gpa, void *buf, size_t len);
 int vitro_guest_read_atomic(struct vitro_vm *vm, u64 gpa, void *buf, size_t len);
 int vitro_guest_write(struct vitro_vm *vm, u64 gpa, const void *buf, size_t len);
 int vitro_guest_cmpxchg(struct vitro_vm *vm, u64 gpa, u64 *old, u64 new, size_t len);
-
-/* walk.c: guest page-table walk. */
-
-/**
- * struct vitro_walk - result of a guest page-table walk
- * @gpa:	guest-physical address of the byte asked for
- * @page_size:	bytes that the translation covers
- * @error_code:	#PF error code when the walk failed
- */
-struct vitro_walk {
-	u64 gpa;
-	u64 page_size;
-	u32 error_code;
-};
-
-/*
- * Translates @gva for an access (VITRO_ACC_* from exit.h; _USER for CPL 3) in the vCPU's
- * current paging mode, honouring WP, SMEP, SMAP (with RFLAGS.AC), NX and reserved bits,
- * and setting accessed/dirty bits in the guest's tables. 0, or -EFAULT with error_code set
- * (the caller queues #PF), or -ENXIO when a table lies outside guest memory.
- * @atomic: do not sleep; -EAGAIN if the tables are not resident.
- */
-int vitro_walk_gva(struct vitro_vcpu *vcpu, u64 gva, u32 access, bool atomic,
-		   struct vitro_walk *walk);
 
 #endif /* VITRO_MEMSLOT_H */

@@ -21,12 +21,6 @@
 #include "backend.h"
 #include "vm.h"
 
-/*
- * In vitro_memslot.flags, above the API's: the slot is about to disappear.
- * Lookups do not find it any more, MMU notifiers still do.
- */
-#define VITRO_MEM_INVALID	BIT(16)
-
 #define TDP_LEVELS		4
 #define TDP_INDEX_BITS		9
 #define TDP_ENTRIES		BIT(TDP_INDEX_BITS)
@@ -164,6 +158,7 @@ void tdp_cache_free(struct vitro_vcpu *vcpu);
 extern const struct mmu_notifier_ops vitro_mmu_notifier_ops;
 
 /* guestmem.c */
-int vitro_guest_read_entry(struct vitro_vm *vm, u64 gpa, u64 *entry, size_t size);
+int vitro_guest_read_entry(struct vitro_vm *vm, u64 gpa, size_t size, u64 *entry,
+			   const void __user **from);
 
 #endif /* VITRO_TDP_INTERNAL_H */

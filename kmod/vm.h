@@ -80,6 +80,37 @@ struct vitro_vm {
 	     (i) < smp_load_acquire(&(vm)->nr_vcpus) &&			\
 	     ((vcpu) = (vm)->vcpus[i], true); (i)++)
 
+/**
+ * vitro_memslots() - a VM's present set of memory slots
+ * @vm: the VM
+ *
+ * Context: any; vm->srcu or vm->slots_lock held, and as long as the set is used.
+ */
+static inline struct vitro_memslots *vitro_memslots(struct vitro_vm *vm)
+{
+	return srcu_dereference_check(vm->memslots, &vm->srcu, lockdep_is_held(&vm->slots_lock));
+}
+
+/**
+ * vitro_find_slot() - the slot that covers a guest frame
+ * @vm:  the VM
+ * @gfn: guest frame number
+ *
+ * The slot found last usually is the one: a guest has few, and works in one.
+ *
+ * Context: any; vm->srcu or vm->slots_lock held, and as long as the slot is used.
+ * Return: the slot, or NULL if there is no memory at @gfn.
+ */
+static inline struct vitro_memslot *vitro_find_slot(struct vitro_vm *vm, u64 gfn)
+{
+	struct vitro_memslots *slots = vitro_memslots(vm);
+	struct vitro_memslot *slot = READ_ONCE(slots->last);
+
+	if (likely(gfn - slot->base_gfn < slot->npages && !(slot->flags & VITRO_MEM_INVALID)))
+		return slot;
+	return vitro_search_slot(slots, gfn);
+}
+
 long vitro_vm_create(unsigned long type);
 void vitro_vm_get(struct vitro_vm *vm);
 void vitro_vm_put(struct vitro_vm *vm);
