@@ -13,6 +13,7 @@
 #include <linux/kvm_para.h>
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
+#include <linux/sched.h>
 #include <linux/seq_buf.h>
 #include <linux/slab.h>
 #include <asm/traps.h>
@@ -230,6 +231,14 @@ static int exit_xsetbv(struct vitro_vcpu *vcpu)
 	return vitro_skip_insn(vcpu);
 }
 
+/* The guest spins for what another vCPU may have to give: let that one run. */
+static int exit_pause(struct vitro_vcpu *vcpu)
+{
+	vitro_skip_insn(vcpu);
+	yield();
+	return 1;
+}
+
 /* INVD, WBINVD: guest memory is cached and coherent; there is nothing to do. */
 static bool exit_cache_fast(struct vitro_vcpu *vcpu)
 {
@@ -332,7 +341,7 @@ static const struct exit_handler handlers[VITRO_NR_EXITS] = {
 	[VITRO_EXIT_CACHE]	  = { exit_cache_fast, exit_skip, true },
 	[VITRO_EXIT_INVLPG]	  = { NULL, exit_unknown },
 	[VITRO_EXIT_RDPMC]	  = { exit_rdpmc, go_on },
-	[VITRO_EXIT_PAUSE]	  = { NULL, exit_skip, true },
+	[VITRO_EXIT_PAUSE]	  = { NULL, exit_pause, true },
 	[VITRO_EXIT_MWAIT]	  = { exit_ud, go_on },
 	[VITRO_EXIT_UD_INSN]	  = { exit_ud, go_on },
 	[VITRO_EXIT_TRIPLE_FAULT] = { NULL, exit_triple_fault },

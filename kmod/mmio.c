@@ -160,11 +160,25 @@ static void write_device(struct vitro_vcpu *vcpu, u64 gpa, const void *buf, unsi
 	memcpy(f->data, buf, len);
 }
 
-/* Bytes of [linear, linear + left) that lie in one page and one device access. */
-static unsigned int piece(u64 linear, unsigned int left, bool device)
+/*
+ * Where an operand lies. None is longer than a page, so it is in two at most;
+ * both are translated before either is touched.
+ */
+struct span {
+	u64 gpa[2];
+	unsigned int first;	/* bytes in the first page */
+};
+
+static int translate_span(struct emul_ctx *ctx, u64 linear, unsigned int len, u32 access,
+			  struct span *span)
 {
-	left = min_t(unsigned int, left, PAGE_SIZE - offset_in_page(linear));
-	return device ? min_t(unsigned int, left, 8) : left;
+	int r = translate(ctx, linear, access, &span->gpa[0]);
+
+	span->first = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(linear));
+	if (r == EMUL_DONE && unlikely(span->first < len))
+		r = translate(ctx, emul_linear_add(ctx, linear, span->first), access,
+			      &span->gpa[1]);
+	return r;
 }
 
 static int op_fetch(struct emul_ctx *ctx, u64 linear, void *buf, unsigned int len)
@@ -185,82 +199,74 @@ static u32 walk_access(unsigned int access)
 	       (access & EMUL_WRITE ? VITRO_ACC_WRITE : 0);
 }
 
+/* Within a page. */
+static int read_page(struct vitro_vcpu *vcpu, u64 gpa, void *buf, unsigned int len)
+{
+	unsigned int n;
+	int r = EMUL_STOP;
+
+	if (!is_device(vcpu, gpa, false))
+		return vitro_guest_read(vcpu->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_DONE;
+	for (; len && r == EMUL_STOP; gpa += n, buf += n, len -= n) {
+		n = min_t(unsigned int, len, 8);
+		r = read_device(vcpu, gpa, buf, n);
+	}
+	return r;
+}
+
 static int op_read(struct emul_ctx *ctx, u64 linear, void *buf, unsigned int len,
 		   unsigned int access)
 {
 	struct vitro_vcpu *vcpu = emul_vcpu(ctx);
-	int r, result = EMUL_DONE;
-	unsigned int n, done;
-	bool device;
-	u64 gpa;
+	struct span span;
+	int r, r2;
 
-	for (done = 0; done < len; done += n) {
-		u64 at = emul_linear_add(ctx, linear, done);
-
-		r = translate(ctx, at, walk_access(access), &gpa);
-		if (r != EMUL_DONE)
-			return r;
-		device = is_device(vcpu, gpa, false);
-		n = piece(at, len - done, device);
-		if (device) {
-			result = read_device(vcpu, gpa, buf + done, n);
-			if (result != EMUL_STOP)
-				return result;
-		} else if (vitro_guest_read(vcpu->vm, gpa, buf + done, n)) {
-			return EMUL_UNHANDLEABLE;
-		}
-	}
-	return result;
+	r = translate_span(ctx, linear, len, walk_access(access), &span);
+	if (r != EMUL_DONE)
+		return r;
+	r = read_page(vcpu, span.gpa[0], buf, span.first);
+	if (likely(span.first == len) || r > EMUL_STOP)
+		return r;
+	r2 = read_page(vcpu, span.gpa[1], buf + span.first, len - span.first);
+	return max(r, r2);
 }
 
-/* All pages of a write are checked before one is touched. */
-static int check_write(struct emul_ctx *ctx, u64 linear, unsigned int len)
+/* Within a page. */
+static int write_page(struct vitro_vcpu *vcpu, u64 gpa, const void *buf, unsigned int len)
 {
-	unsigned int n, done;
-	u64 gpa;
-	int r;
+	unsigned int n;
 
-	if (emul_vcpu(ctx)->io.nr_writes + DIV_ROUND_UP(len, 8) + 1 > VITRO_MAX_FRAGMENTS &&
-	    len <= 64)
-		return EMUL_UNHANDLEABLE;
-	for (done = 0; done < len; done += n) {
-		u64 at = emul_linear_add(ctx, linear, done);
-
-		r = translate(ctx, at, VITRO_ACC_WRITE, &gpa);
-		if (r != EMUL_DONE)
-			return r;
-		n = piece(at, len - done, false);
+	if (!is_device(vcpu, gpa, true))
+		return vitro_guest_write(vcpu->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_DONE;
+	for (; len; gpa += n, buf += n, len -= n) {
+		n = min_t(unsigned int, len, 8);
+		write_device(vcpu, gpa, buf, n);
 	}
-	return EMUL_DONE;
+	return EMUL_STOP;
+}
+
+/* Room for an operand's device writes: INS writes more, but not to a device. */
+static bool room_for_writes(const struct vitro_vcpu *vcpu, unsigned int len)
+{
+	return len > 64 || vcpu->io.nr_writes + DIV_ROUND_UP(len, 8) + 1 <= VITRO_MAX_FRAGMENTS;
 }
 
 static int op_write(struct emul_ctx *ctx, u64 linear, const void *buf, unsigned int len)
 {
 	struct vitro_vcpu *vcpu = emul_vcpu(ctx);
-	int r, result = EMUL_DONE;
-	unsigned int n, done;
-	bool device;
-	u64 gpa;
+	struct span span;
+	int r, r2;
 
-	r = check_write(ctx, linear, len);
+	if (!room_for_writes(vcpu, len))
+		return EMUL_UNHANDLEABLE;
+	r = translate_span(ctx, linear, len, VITRO_ACC_WRITE, &span);
 	if (r != EMUL_DONE)
 		return r;
-	for (done = 0; done < len; done += n) {
-		u64 at = emul_linear_add(ctx, linear, done);
-
-		r = translate(ctx, at, VITRO_ACC_WRITE, &gpa);
-		if (r != EMUL_DONE)
-			return r;
-		device = is_device(vcpu, gpa, true);
-		n = piece(at, len - done, device);
-		if (device) {
-			write_device(vcpu, gpa, buf + done, n);
-			result = EMUL_STOP;
-		} else if (vitro_guest_write(vcpu->vm, gpa, buf + done, n)) {
-			return EMUL_UNHANDLEABLE;
-		}
-	}
-	return result;
+	r = write_page(vcpu, span.gpa[0], buf, span.first);
+	if (likely(span.first == len) || r > EMUL_STOP)
+		return r;
+	r2 = write_page(vcpu, span.gpa[1], buf + span.first, len - span.first);
+	return max(r, r2);
 }
 
 static int op_compare_exchange(struct emul_ctx *ctx, u64 linear, const void *old,
@@ -290,21 +296,18 @@ static int op_compare_exchange(struct emul_ctx *ctx, u64 linear, const void *old
 
 static int op_probe(struct emul_ctx *ctx, u64 linear, unsigned int len, unsigned int access)
 {
-	bool device = false;
-	unsigned int n, done;
-	u64 gpa;
+	struct vitro_vcpu *vcpu = emul_vcpu(ctx);
+	bool write = access & EMUL_WRITE;
+	struct span span;
 	int r;
 
-	for (done = 0; done < len; done += n) {
-		u64 at = emul_linear_add(ctx, linear, done);
-
-		r = translate(ctx, at, walk_access(access), &gpa);
-		if (r != EMUL_DONE)
-			return r;
-		device |= is_device(emul_vcpu(ctx), gpa, access & EMUL_WRITE);
-		n = piece(at, len - done, false);
-	}
-	return device ? EMUL_STOP : EMUL_DONE;
+	r = translate_span(ctx, linear, len, walk_access(access), &span);
+	if (r != EMUL_DONE)
+		return r;
+	if (is_device(vcpu, span.gpa[0], write) ||
+	    (span.first < len && is_device(vcpu, span.gpa[1], write)))
+		return EMUL_STOP;
+	return EMUL_DONE;
 }
 
 static int op_get_vec(struct emul_ctx *ctx, unsigned int reg, void *buf, unsigned int len)
@@ -356,24 +359,12 @@ static int op_io_permitted(struct emul_ctx *ctx, u16 port, unsigned int size)
 	return r;
 }
 
-static const struct emul_ops vitro_emul_ops = {
-	.fetch		= op_fetch,
-	.read		= op_read,
-	.write		= op_write,
-	.compare_exchange = op_compare_exchange,
-	.probe		= op_probe,
-	.io_in		= op_io_in,
-	.io_out		= op_io_out,
-	.io_permitted	= op_io_permitted,
-	.get_vec	= op_get_vec,
-	.set_vec	= op_set_vec,
-};
-
-static void fill_segment(struct vitro_vcpu *vcpu, unsigned int i, struct emul_seg *out)
+static void op_segment(struct emul_ctx *ctx, unsigned int i)
 {
+	struct emul_seg *out = &ctx->seg[i];
 	struct kvm_segment seg;
 
-	vitro_backend->get_segment(vcpu, i, &seg);
+	vitro_backend->get_segment(emul_vcpu(ctx), i, &seg);
 	out->base = seg.base;
 	out->limit = seg.limit;
 	out->selector = seg.selector;
@@ -387,18 +378,34 @@ static void fill_segment(struct vitro_vcpu *vcpu, unsigned int i, struct emul_se
 	out->unusable = seg.unusable;
 }
 
-static void fill_context(struct vitro_vcpu *vcpu, struct emul_ctx *ctx)
+static const struct emul_ops vitro_emul_ops = {
+	.segment	= op_segment,
+	.fetch		= op_fetch,
+	.read		= op_read,
+	.write		= op_write,
+	.compare_exchange = op_compare_exchange,
+	.probe		= op_probe,
+	.io_in		= op_io_in,
+	.io_out		= op_io_out,
+	.io_permitted	= op_io_permitted,
+	.get_vec	= op_get_vec,
+	.set_vec	= op_set_vec,
+};
+
+/* @replay: as emulate(). Segments come when they are needed. */
+static void fill_context(struct vitro_vcpu *vcpu, struct emul_ctx *ctx, bool replay)
 {
-	int i;
+	enum emul_mode mode = vitro_insn_mode(vcpu);
 
 	vcpu_rsp(vcpu);
 	memcpy(ctx->gpr, vcpu->gpr, sizeof(ctx->gpr));
 	ctx->rip = vcpu_rip(vcpu);
 	ctx->rflags = vcpu_rflags(vcpu);
-	ctx->mode = vitro_insn_mode(vcpu);
+	/* User space may have changed the mode while it had the answer to find. */
+	ctx->decoded = replay && ctx->mode == mode;
+	ctx->mode = mode;
 	ctx->cpl = vitro_backend->cpl(vcpu);
-	for (i = 0; i < EMUL_NR_SEG; i++)
-		fill_segment(vcpu, i, &ctx->seg[i]);
+	ctx->seg_absent = GENMASK(EMUL_NR_SEG - 1, 0);
 	ctx->cr0 = vcpu_cr0(vcpu);
 	ctx->cr4 = vcpu_cr4(vcpu);
 	ctx->xcr0 = vcpu->xcr0;
@@ -420,6 +427,7 @@ static void forget_reads(struct vitro_vcpu *vcpu)
 {
 	vcpu->io.nr_reads = 0;
 	vcpu->io.next_read = 0;
+	vcpu->io.pio.answered = false;
 }
 
 static void fill_mmio_exit(struct vitro_vcpu *vcpu, const struct vitro_mmio_fragment *f,
@@ -517,7 +525,7 @@ static int emulate(struct vitro_vcpu *vcpu, bool replay)
 	u64 old_rip = vcpu_rip(vcpu);
 	int r;
 
-	fill_context(vcpu, ctx);
+	fill_context(vcpu, ctx, replay);
 	if (!replay) {
 		ctx->insn.fetched = 0;
 		forget_reads(vcpu);
@@ -531,13 +539,14 @@ static int emulate(struct vitro_vcpu *vcpu, bool replay)
 		return emulation_done(vcpu, old_rip);
 	case EMUL_FAULT:
 		forget_reads(vcpu);
-		vcpu->io.pio.answered = false;
+		vcpu->io.pio.pending = false;
 		queue_fault(vcpu, &ctx->fault);
 		return 1;
 	case EMUL_PENDING:
 		return emulation_pending(vcpu);
 	default:
 		forget_reads(vcpu);
+		vcpu->io.pio.pending = false;
 		return vitro_emulation_failed(vcpu, ctx->insn.bytes, ctx->insn.fetched);
 	}
 }

@@ -36,7 +36,6 @@
 	 ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TAA_NO | ARCH_CAP_SBDR_SSDP_NO | \
 	 ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR |	\
 	 ARCH_CAP_RRSBA | ARCH_CAP_PBRSB_NO)
-#define SPEC_CTRL_BITS	(SPEC_CTRL_IBRS | SPEC_CTRL_STIBP | SPEC_CTRL_SSBD)
 
 /*
  * Registers of model-specific monitoring that systems touch without asking
@@ -65,6 +64,25 @@ static bool reads_as_zero(u32 msr)
 	default:
 		return false;
 	}
+}
+
+/*
+ * IA32_SPEC_CTRL bits that the processor takes: the value is loaded at VM
+ * entry, where another one would fault in the host.
+ */
+static u64 spec_ctrl_bits(void)
+{
+	u64 bits = 0;
+
+	if (!boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
+		return 0;
+	if (boot_cpu_has(X86_FEATURE_IBRS))
+		bits |= SPEC_CTRL_IBRS;
+	if (boot_cpu_has(X86_FEATURE_STIBP))
+		bits |= SPEC_CTRL_STIBP;
+	if (boot_cpu_has(X86_FEATURE_SPEC_CTRL_SSBD) || boot_cpu_has(X86_FEATURE_AMD_SSBD))
+		bits |= SPEC_CTRL_SSBD;
+	return bits;
 }
 
 /**
@@ -303,11 +321,12 @@ bool vitro_msr_write_sleeps(u32 msr)
 /* Commands: written to act, never read. */
 static int write_command(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 {
-	bool offered = msr == MSR_IA32_PRED_CMD ? vcpu_has(vcpu, VITRO_GF_PRED_CMD) :
-						  vcpu_has(vcpu, VITRO_GF_FLUSH_CMD);
+	bool ibpb = msr == MSR_IA32_PRED_CMD;
+	bool offered = vcpu_has(vcpu, ibpb ? VITRO_GF_PRED_CMD : VITRO_GF_FLUSH_CMD);
+	bool there = boot_cpu_has(ibpb ? X86_FEATURE_IBPB : X86_FEATURE_FLUSH_L1D);
 
-	/* Both have one defined bit, bit 0. */
-	if ((!host && !offered) || value & ~1ULL)
+	/* Both have one defined bit, bit 0. The guest's CPUID may promise too much. */
+	if ((!host && !offered) || !there || value & ~1ULL)
 		return 1;
 	if (value && !host)
 		wrmsrl(msr, value);
@@ -382,8 +401,6 @@ int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case APIC_BASE_MSR ... APIC_MSR_END:
 		return vcpu->lapic ? vitro_lapic_msr_write(vcpu, msr, value) : 1;
 	case MSR_EFER:
-		if (host && value & EFER_LMA && value & EFER_LME && vcpu->efer & EFER_LMA)
-			value &= ~(u64)EFER_LMA;
 		return vitro_write_efer(vcpu, value);
 	case MSR_IA32_CR_PAT:
 		if (!valid_pat(value))
@@ -396,7 +413,7 @@ int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 		vcpu->msrs.tsc_aux = value;
 		return 0;
 	case MSR_IA32_SPEC_CTRL:
-		if ((!host && !vcpu_has(vcpu, VITRO_GF_SPEC_CTRL)) || value & ~SPEC_CTRL_BITS)
+		if ((!host && !vcpu_has(vcpu, VITRO_GF_SPEC_CTRL)) || value & ~spec_ctrl_bits())
 			return 1;
 		vcpu->msrs.spec_ctrl = value;
 		return 0;

@@ -337,13 +337,16 @@ static int enter_guest(struct vitro_vcpu *vcpu)
 	if (!xfer_to_guest_mode_work_pending())
 		exited = inner_loop(vcpu);
 
-	/* The interrupt that ended the guest's run counts as guest time. */
+	/*
+	 * The interrupt that ended the guest's run is taken here and counts as
+	 * guest time. (STI right before CLI would not let it in.)
+	 */
 	local_irq_enable();
+	vitro_hot_end(vcpu);
 	local_irq_disable();
 	vtime_account_guest_exit();
 	vitro_rcu_note();
 	local_irq_enable();
-	vitro_hot_end(vcpu);
 	preempt_enable();
 
 	return exited ? vitro_handle_exit(vcpu) : 1;
