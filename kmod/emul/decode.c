@@ -41,16 +41,20 @@ static int fetch_more(struct emul_ctx *ctx)
 	return 0;
 }
 
-static int peek(struct decoder *d, u8 *byte)
+/* The byte at d->pos has not been fetched. */
+static noinline int need_byte(struct decoder *d)
+{
+	if (d->pos >= EMUL_MAX_INSN)
+		return -E2BIG;
+	return d->ctx ? fetch_more(d->ctx) : -ENODATA;
+}
+
+static inline int peek(struct decoder *d, u8 *byte)
 {
 	int r;
 
-	if (d->pos >= EMUL_MAX_INSN)
-		return -E2BIG;
 	if (d->pos >= d->insn->fetched) {
-		if (!d->ctx)
-			return -ENODATA;
-		r = fetch_more(d->ctx);
+		r = need_byte(d);
 		if (r)
 			return r;
 	}
@@ -58,7 +62,7 @@ static int peek(struct decoder *d, u8 *byte)
 	return 0;
 }
 
-static int next(struct decoder *d, u8 *byte)
+static inline int next(struct decoder *d, u8 *byte)
 {
 	int r = peek(d, byte);
 
@@ -444,20 +448,23 @@ static int decode(struct decoder *d)
 	return 0;
 }
 
-static void reset(struct emul_insn *insn, const void *bytes, unsigned int len)
+/* Everything but the bytes. */
+static void reset(struct emul_insn *insn, unsigned int fetched)
 {
-	struct emul_insn fresh = { .fetched = len, .segment = -1, .base = -1, .index = -1 };
+	const size_t kept = offsetof(struct emul_insn, fetched);
 
-	memcpy(fresh.bytes, bytes, len);
-	*insn = fresh;
+	memset((u8 *)insn + kept, 0, sizeof(*insn) - kept);
+	insn->fetched = fetched;
+	insn->segment = -1;
+	insn->base = -1;
+	insn->index = -1;
 }
 
 int emul_decode(struct emul_ctx *ctx)
 {
 	struct decoder d = { .insn = &ctx->insn, .ctx = ctx, .mode = ctx->mode };
 
-	reset(&ctx->insn, ctx->insn.bytes,
-	      min_t(unsigned int, ctx->insn.fetched, EMUL_MAX_INSN));
+	reset(&ctx->insn, min_t(unsigned int, ctx->insn.fetched, EMUL_MAX_INSN));
 	return decode(&d);
 }
 
@@ -467,7 +474,9 @@ int emul_insn_length(struct emul_insn *insn, enum emul_mode mode, const void *by
 	struct decoder d = { .insn = insn, .mode = mode };
 	int r;
 
-	reset(insn, bytes, min_t(unsigned int, len, EMUL_MAX_INSN));
+	len = min_t(unsigned int, len, EMUL_MAX_INSN);
+	memcpy(insn->bytes, bytes, len);
+	reset(insn, len);
 	r = decode(&d);
 	return r ? r : insn->len;
 }

@@ -134,6 +134,10 @@ struct emul_opcode;
  */
 struct emul_ops {
 	/**
+	 * @segment: Fill in &emul_ctx.seg of @seg, one of &emul_ctx.seg_absent.
+	 */
+	void (*segment)(struct emul_ctx *ctx, unsigned int seg);
+	/**
 	 * @fetch: Read @len instruction bytes (1 to 15, within a page) with execute rights. Not
 	 * needed when &emul_insn.fetched bytes given by the caller suffice.
 	 */
@@ -253,6 +257,9 @@ struct emul_insn {
  *	caller's.
  * @mode: &enum emul_mode. In.
  * @cpl: Current privilege level. In; 0 in real mode, 3 in virtual-8086 mode.
+ * @seg_absent: Bits of segment registers that the caller has left out: in 64-bit mode hardly any
+ *	instruction uses one. They are asked for by emul_ops.segment. In.
+ * @decoded: @insn is what the last emul_step() decoded, in the same mode: execute it again. In.
  * @seg: Segment registers by &enum emul_seg_reg. In.
  * @cr0: In. EM and TS decide over SSE instructions.
  * @cr4: In. OSFXSR, OSXSAVE and LA57.
@@ -261,6 +268,7 @@ struct emul_insn {
  * @opaque: The caller's.
  * @fault: Out: the exception, when emul_step() returns EMUL_FAULT.
  * @insn: &emul_insn.fetched and &emul_insn.bytes in, everything out.
+ * @saved: Scratch: the general registers before the instruction.
  * @io: Scratch for string I/O.
  */
 struct emul_ctx {
@@ -269,6 +277,8 @@ struct emul_ctx {
 	u64 rflags;
 	enum emul_mode mode;
 	u8 cpl;
+	u8 seg_absent;
+	bool decoded;
 	struct emul_seg seg[EMUL_NR_SEG];
 	u64 cr0;
 	u64 cr4;
@@ -277,6 +287,7 @@ struct emul_ctx {
 	void *opaque;
 	struct emul_exception fault;
 	struct emul_insn insn;
+	u64 saved[EMUL_NR_GPR];
 	u8 io[EMUL_IO_BATCH];
 };
 

@@ -227,13 +227,14 @@ int emul_step(struct emul_ctx *ctx)
 {
 	const struct operation *op;
 	struct emul_args a = {};
-	u64 gpr[EMUL_NR_GPR];
 	u64 rip = ctx->rip, rflags = ctx->rflags;
 	int r;
 
-	r = emul_decode(ctx);
-	if (r)
-		return decode_failure(ctx, r);
+	if (!ctx->decoded) {
+		r = emul_decode(ctx);
+		if (r)
+			return decode_failure(ctx, r);
+	}
 	/* Before the operands' faults. */
 	if (ctx->insn.op == OP_UNDEFINED)
 		return emul_ud(ctx);
@@ -241,7 +242,7 @@ int emul_step(struct emul_ctx *ctx)
 	if (!op->run)
 		return EMUL_UNHANDLEABLE;
 
-	memcpy(gpr, ctx->gpr, sizeof(gpr));
+	memcpy(ctx->saved, ctx->gpr, sizeof(ctx->saved));
 	ctx->rip += ctx->insn.len;
 	if (ctx->mode != EMUL_LONG64)
 		ctx->rip = (u32)ctx->rip;
@@ -255,7 +256,7 @@ int emul_step(struct emul_ctx *ctx)
 	ctx->rip = rip;
 	ctx->rflags = rflags;
 	if (!(op->flags & COMMITS))
-		memcpy(ctx->gpr, gpr, sizeof(gpr));
+		memcpy(ctx->gpr, ctx->saved, sizeof(ctx->gpr));
 	/* Another processor was faster: the guest executes the instruction again. */
 	return r == EMUL_MISMATCH ? EMUL_DONE : r;
 }

@@ -205,6 +205,9 @@ u64 emul_address(const struct emul_ctx *ctx, s64 extra);
 /** emul_default_segment() - &enum emul_seg_reg of the ModRM or absolute memory operand */
 int emul_default_segment(const struct emul_ctx *ctx);
 
+/** emul_segment() - a segment register, fetched if the caller has left it out */
+const struct emul_seg *emul_segment(struct emul_ctx *ctx, unsigned int seg);
+
 /**
  * emul_linearise() - check an access against its segment and find its linear address
  * @ctx: Context.
@@ -250,7 +253,7 @@ int emul_load(struct emul_ctx *ctx, struct emul_operand *o, unsigned int access)
 int emul_store(struct emul_ctx *ctx, struct emul_operand *o, bool locked);
 
 /** emul_stack_bytes() - width of the stack pointer in bytes (stack.c) */
-unsigned int emul_stack_bytes(const struct emul_ctx *ctx);
+unsigned int emul_stack_bytes(struct emul_ctx *ctx);
 /** emul_compare() - set the flags as CMP of two numbers of @bytes bytes does (alu.c) */
 void emul_compare(struct emul_ctx *ctx, u64 dst, u64 src, unsigned int bytes);
 

@@ -120,18 +120,29 @@ static bool limit_allows(const struct emul_ctx *ctx, const struct emul_seg *s, u
 	return last <= s->limit;
 }
 
+const struct emul_seg *emul_segment(struct emul_ctx *ctx, unsigned int seg)
+{
+	seg = array_index_nospec(seg, EMUL_NR_SEG);
+	if (ctx->seg_absent & BIT(seg)) {
+		ctx->ops->segment(ctx, seg);
+		ctx->seg_absent &= ~BIT(seg);
+	}
+	return &ctx->seg[seg];
+}
+
 int emul_linearise(struct emul_ctx *ctx, int seg, u64 offset, unsigned int len,
 		   unsigned int access, u64 *linear)
 {
-	const struct emul_seg *s = &ctx->seg[seg];
+	const struct emul_seg *s;
 	bool ok;
 
 	if (ctx->mode == EMUL_LONG64) {
 		*linear = offset;
 		if (seg >= EMUL_FS)
-			*linear += s->base;
+			*linear += emul_segment(ctx, seg)->base;
 		ok = canonical(ctx, *linear) && canonical(ctx, *linear + len - 1);
 	} else {
+		s = emul_segment(ctx, seg);
 		*linear = (u32)(s->base + offset);
 		ok = limit_allows(ctx, s, offset, len);
 		if (access && ctx->mode != EMUL_REAL && ctx->mode != EMUL_VM86)
@@ -209,7 +220,7 @@ static int use_selector(struct emul_ctx *ctx, struct emul_args *a, struct emul_o
 	/* In memory a selector has 16 bits whatever the operand size. */
 	if (ctx->insn.modrm < 0xc0)
 		a->dst.bytes = 2;
-	use_value(o, ctx->seg[array_index_nospec(seg, EMUL_NR_SEG)].selector);
+	use_value(o, emul_segment(ctx, seg)->selector);
 	return EMUL_DONE;
 }
 

@@ -50,6 +50,7 @@ typedef int64_t s64;
 #define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
 /* A process under test has nothing to hide from itself. */
 #define array_index_nospec(index, size) (index)
+#define noinline __attribute__((noinline))
 
 #endif
 

@@ -3,11 +3,11 @@
 
 #include "internal.h"
 
-unsigned int emul_stack_bytes(const struct emul_ctx *ctx)
+unsigned int emul_stack_bytes(struct emul_ctx *ctx)
 {
 	if (ctx->mode == EMUL_LONG64)
 		return 8;
-	return ctx->seg[EMUL_SS].db ? 4 : 2;
+	return emul_segment(ctx, EMUL_SS)->db ? 4 : 2;
 }
 
 /* Where the next PUSH of @bytes goes: stack pointer and linear address. */
