@@ -43,14 +43,17 @@ static u64 linear_rip(struct vitro_vcpu *vcpu)
 	return (u32)(cs.base + vcpu_rip(vcpu));
 }
 
+static u32 fetch_access(struct vitro_vcpu *vcpu)
+{
+	return VITRO_ACC_EXEC | (vitro_backend->cpl(vcpu) == 3 ? VITRO_ACC_USER : 0);
+}
+
 /* Reads bytes within one page. 0, -EFAULT with @walk telling, -EAGAIN, -ENXIO. */
 static int fetch_in_page(struct vitro_vcpu *vcpu, u64 gva, u8 *bytes, unsigned int len,
 			 bool atomic, struct vitro_walk *walk)
 {
-	u32 access = VITRO_ACC_EXEC | (vitro_backend->cpl(vcpu) == 3 ? VITRO_ACC_USER : 0);
-	int err;
+	int err = vitro_walk_gva(vcpu, gva, fetch_access(vcpu), atomic, walk);
 
-	err = vitro_walk_gva(vcpu, gva, access, atomic, walk);
 	if (err)
 		return err;
 	if (atomic)
@@ -165,7 +168,8 @@ static bool find_plain(struct vitro_vcpu *vcpu)
 
 	if (!len || offset_in_page(gva) > PAGE_SIZE - sizeof(bytes))
 		return false;
-	if (fetch_in_page(vcpu, gva, (u8 *)&bytes, sizeof(bytes), true, &walk))
+	if (vitro_walk_gva(vcpu, gva, fetch_access(vcpu), true, &walk) ||
+	    !vitro_guest_peek(vcpu->vm, walk.gpa, &bytes))
 		return false;
 	if ((bytes ^ opcode) & (BIT(8 * len) - 1))
 		return false;

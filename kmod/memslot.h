@@ -70,12 +70,13 @@ void vitro_mark_dirty(struct vitro_vm *vm, const struct vitro_memslot *slot, u64
  * guestmem.c. Guest-physical access by copying through the slots' user
  * mappings; pages may be crossed. The caller's mm is vm->mm. 0 or -EFAULT
  * (no slot, or user memory not there). Writes mark pages dirty and refuse read-only slots.
- * _atomic: no sleeping (page faults disabled), -EFAULT if the page is not present now.
+ * _atomic, _peek: no sleeping (page faults disabled), failure if the page is not present now.
  * vitro_guest_cmpxchg: naturally aligned 1,2,4,8 (16: -EOPNOTSUPP) byte
  * compare-and-exchange; returns 0, -EAGAIN when *old differed (then updated), -EFAULT.
  */
 int vitro_guest_read(struct vitro_vm *vm, u64 gpa, void *buf, size_t len);
 int vitro_guest_read_atomic(struct vitro_vm *vm, u64 gpa, void *buf, size_t len);
+bool vitro_guest_peek(struct vitro_vm *vm, u64 gpa, u32 *value);
 int vitro_guest_write(struct vitro_vm *vm, u64 gpa, const void *buf, size_t len);
 int vitro_guest_cmpxchg(struct vitro_vm *vm, u64 gpa, u64 *old, u64 new, size_t len);
 

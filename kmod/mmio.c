@@ -392,17 +392,46 @@ static const struct emul_ops vitro_emul_ops = {
 	.set_vec	= op_set_vec,
 };
 
+/*
+ * Fetches the instruction, if that is simple: in 64-bit mode code has no limit
+ * to be checked. Otherwise the emulator fetches as it decodes, and meets the
+ * page fault if there is one. Drivers access their devices from few places: if
+ * the bytes are those of the last instruction, it need not be decoded again.
+ */
+static void fetch_ahead(struct vitro_vcpu *vcpu, struct emul_ctx *ctx, bool same_mode)
+{
+	u32 access = VITRO_ACC_EXEC | (ctx->cpl == 3 ? VITRO_ACC_USER : 0);
+	struct emul_insn *insn = &ctx->insn;
+	u8 bytes[EMUL_MAX_INSN];
+	struct vitro_walk walk;
+
+	if (ctx->mode != EMUL_LONG64 || offset_in_page(ctx->rip) > PAGE_SIZE - sizeof(bytes) ||
+	    vitro_walk_gva(vcpu, ctx->rip, access, false, &walk) ||
+	    vitro_guest_read(vcpu->vm, walk.gpa, bytes, sizeof(bytes))) {
+		insn->fetched = 0;
+		return;
+	}
+	/* A length is there only if decoding has succeeded. */
+	if (same_mode && insn->len && !memcmp(bytes, insn->bytes, sizeof(bytes))) {
+		ctx->decoded = true;
+		return;
+	}
+	memcpy(insn->bytes, bytes, sizeof(bytes));
+	insn->fetched = sizeof(bytes);
+}
+
 /* @replay: as emulate(). Segments come when they are needed. */
 static void fill_context(struct vitro_vcpu *vcpu, struct emul_ctx *ctx, bool replay)
 {
 	enum emul_mode mode = vitro_insn_mode(vcpu);
+	bool same_mode = ctx->mode == mode;
 
 	vcpu_rsp(vcpu);
 	memcpy(ctx->gpr, vcpu->gpr, sizeof(ctx->gpr));
 	ctx->rip = vcpu_rip(vcpu);
 	ctx->rflags = vcpu_rflags(vcpu);
 	/* User space may have changed the mode while it had the answer to find. */
-	ctx->decoded = replay && ctx->mode == mode;
+	ctx->decoded = replay && same_mode;
 	ctx->mode = mode;
 	ctx->cpl = vitro_backend->cpl(vcpu);
 	ctx->seg_absent = GENMASK(EMUL_NR_SEG - 1, 0);
@@ -411,6 +440,8 @@ static void fill_context(struct vitro_vcpu *vcpu, struct emul_ctx *ctx, bool rep
 	ctx->xcr0 = vcpu->xcr0;
 	ctx->ops = &vitro_emul_ops;
 	ctx->opaque = vcpu;
+	if (!replay)
+		fetch_ahead(vcpu, ctx, same_mode);
 }
 
 static void take_context(struct vitro_vcpu *vcpu, const struct emul_ctx *ctx)
@@ -526,10 +557,8 @@ static int emulate(struct vitro_vcpu *vcpu, bool replay)
 	int r;
 
 	fill_context(vcpu, ctx, replay);
-	if (!replay) {
-		ctx->insn.fetched = 0;
+	if (!replay)
 		forget_reads(vcpu);
-	}
 	vcpu->stats.emulated_insns++;
 	r = emul_step(ctx);
 	take_context(vcpu, ctx);
