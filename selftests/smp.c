@@ -303,9 +303,7 @@ static void waits(uint64_t arg)
 	apic_write(APIC_LDR, 1U << (24 + guest_cpu()->id));
 	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
 	while (!stop) {
-		sti();
-		cpu_relax();
-		cli();
+		take_interrupts();
 	}
 }
 
@@ -318,9 +316,7 @@ static uint32_t taken(uint32_t id, uint32_t vector)
 static void wait_taken(uint32_t id, uint32_t vector, uint32_t times)
 {
 	while (taken(id, vector) < times) {
-		sti();
-		cpu_relax();
-		cli();
+		take_interrupts();
 	}
 }
 
@@ -356,9 +352,7 @@ static void broadcast_guest(uint64_t arg)
 	/* Lowest priority: exactly one of them. */
 	apic_icr(0xf, APIC_ICR_LOGICAL | APIC_ICR_ASSERT | 0x100 | (V + 4));
 	do {
-		sti();
-		cpu_relax();
-		cli();
+		take_interrupts();
 	} while (!(taken(0, V + 4) + taken(1, V + 4) + taken(2, V + 4) +
 		   taken(3, V + 4)));
 	/* To one that does not exist: lost. */

@@ -115,9 +115,7 @@ void guest_eoi(struct guest_regs *regs);
 static inline void guest_wait(uint32_t vector, uint32_t times)
 {
 	while (guest_cpu()->taken[vector] < times) {
-		sti();
-		cpu_relax();
-		cli();
+		take_interrupts();
 	}
 }
 

@@ -229,6 +229,15 @@ static inline void sti_hlt(void)
 	asm volatile("sti; hlt" : : : "memory");
 }
 
+/*
+ * Take what is pending. A NOP stands in the shadow of STI: TCG keeps the shadow
+ * for longer if that is PAUSE.
+ */
+static inline void take_interrupts(void)
+{
+	asm volatile("sti; nop; cli; pause" : : : "memory");
+}
+
 static inline void hlt(void)
 {
 	asm volatile("hlt" : : : "memory");
