@@ -14,6 +14,7 @@
 
 #include "backend.h"
 #include "cpuid.h"
+#include "hot.h"
 #include "xstate.h"
 
 #define BIT_OF(feature)		BIT(X86_FEATURE_##feature & 31)
@@ -340,8 +341,14 @@ static struct kvm_cpuid_entry2 *out_of_range(struct vitro_vcpu *vcpu, u32 functi
 void vitro_cpuid_execute(struct vitro_vcpu *vcpu)
 {
 	u32 function = vcpu->gpr[VITRO_RAX], index = vcpu->gpr[VITRO_RCX];
-	struct kvm_cpuid_entry2 *e = find(vcpu, function, index);
+	struct kvm_cpuid_entry2 *e;
 
+	/* This leaf shows sizes that depend on XCR0. */
+	if (unlikely(function == 0xd) && vcpu->hot) {
+		vitro_hot_xcr0(vcpu);
+		vitro_cpuid_runtime(vcpu);
+	}
+	e = find(vcpu, function, index);
 	if (!e)
 		e = out_of_range(vcpu, function, index);
 	vcpu->gpr[VITRO_RAX] = e ? e->eax : 0;

@@ -23,21 +23,24 @@ static void load_xcr0(struct vitro_vcpu *vcpu)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
 }
 
-/*
+/**
+ * vitro_hot_xcr0() - learn the guest's XCR0
+ * @vcpu: the vCPU, hot
+ *
  * Some emulated processors do not honour the XSETBV intercept (QEMU's TCG),
- * so what is in XCR0 now is read, not assumed.
+ * so what is in XCR0 is read where it matters, not assumed.
  */
+void vitro_hot_xcr0(struct vitro_vcpu *vcpu)
+{
+	if (vitro_host_xcr0)
+		vcpu->xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+}
+
 static void restore_xcr0(struct vitro_vcpu *vcpu)
 {
-	u64 now;
-
-	if (!vitro_host_xcr0)
-		return;
-	now = xgetbv(XCR_XFEATURE_ENABLED_MASK);
-	if (now != vitro_host_xcr0) {
-		vcpu->xcr0 = now;
+	vitro_hot_xcr0(vcpu);
+	if (vcpu->xcr0 != vitro_host_xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vitro_host_xcr0);
-	}
 }
 
 /*

@@ -165,7 +165,8 @@ static const struct svm_fixed_msr {
 	{ MSR_FAM10H_MMIO_CONF_BASE },
 	{ MSR_K8_TSEG_ADDR },
 	{ MSR_K8_TSEG_MASK },
-	{ MSR_AMD64_NB_CFG },
+	/* Linux turns extended configuration space by port I/O on. */
+	{ MSR_AMD64_NB_CFG, 0, BIT_ULL(46) },
 	{ MSR_AMD64_LS_CFG },
 	{ MSR_F15H_IC_CFG },
 	{ MSR_AMD64_DC_CFG },
