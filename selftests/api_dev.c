@@ -63,6 +63,16 @@ TEST(capabilities)
 		{ "GET_TSC_KHZ", KVM_CAP_GET_TSC_KHZ },
 		{ "IMMEDIATE_EXIT", KVM_CAP_IMMEDIATE_EXIT },
 		{ "USER_NMI", KVM_CAP_USER_NMI },
+		/* What these promise is shown by the programs named. */
+		{ "CHECK_EXTENSION_VM", KVM_CAP_CHECK_EXTENSION_VM }, /* api_vm */
+		{ "CLOCKSOURCE", KVM_CAP_CLOCKSOURCE }, /* kvmclock */
+		{ "HLT", KVM_CAP_HLT }, /* exit_misc */
+		{ "INTERNAL_ERROR_DATA", KVM_CAP_INTERNAL_ERROR_DATA }, /* exit_mmio */
+		{ "IOEVENTFD_ANY_LENGTH", KVM_CAP_IOEVENTFD_ANY_LENGTH }, /* irqchip */
+		{ "NOP_IO_DELAY", KVM_CAP_NOP_IO_DELAY }, /* a hint only */
+		{ "PIT_STATE2", KVM_CAP_PIT_STATE2 }, /* state */
+		{ "SET_IDENTITY_MAP_ADDR", KVM_CAP_SET_IDENTITY_MAP_ADDR }, /* api_vm */
+		{ "SYNC_MMU", KVM_CAP_SYNC_MMU }, /* memory */
 	};
 	unsigned int i;
 
