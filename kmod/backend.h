@@ -74,7 +74,6 @@ struct vitro_tdp_format {
  * @cpu_disable: undo it. Must cope with being called on a CPU that is not enabled,
  *		and be callable in NMI-like context (emergency reboot)
  *
- * @vm_create, @vm_destroy: backend's part of a VM (vm->backend_data)
  * @vcpu_create, @vcpu_destroy: allocate VMCS or VMCB ...; vCPU not loaded
  * @vcpu_reset:	state after RESET or INIT other than what common code sets
  *		through the other operations (controls, intercepts, segments,
@@ -135,8 +134,6 @@ struct vitro_backend {
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);
 
-	int (*vm_create)(struct vitro_vm *vm);
-	void (*vm_destroy)(struct vitro_vm *vm);
 	int (*vcpu_create)(struct vitro_vcpu *vcpu);
 	void (*vcpu_destroy)(struct vitro_vcpu *vcpu);
 	void (*vcpu_reset)(struct vitro_vcpu *vcpu, bool init);

@@ -237,7 +237,8 @@ static void leaf_ext_1(struct builder *b)
 static void leaf_ext_8(struct builder *b)
 {
 	struct kvm_cpuid_entry2 *e = add(b, 0x80000008, 0, 0);
-	u32 phys = boot_cpu_data.x86_phys_bits;
+	/* What four levels of nested paging reach. */
+	u32 phys = min_t(u32, boot_cpu_data.x86_phys_bits, 48);
 
 	e->eax = phys | (48 << 8);
 	e->ebx = host(e->ebx, CPUID_8000_0008_EBX) & LEAF_EXT_8_EBX;

@@ -42,7 +42,6 @@ static void free_vm(struct vitro_vm *vm)
 	vitro_iobus_destroy(vm);
 	vitro_memslots_free(vm);
 	vitro_tdp_destroy(vm);
-	vitro_backend->vm_destroy(vm);
 	cleanup_srcu_struct(&vm->srcu);
 	mmdrop(vm->mm);
 	kvfree(vm);
@@ -84,16 +83,11 @@ static struct vitro_vm *alloc_vm(void)
 	err = vitro_memslots_init(vm);
 	if (err)
 		goto srcu;
-	err = vitro_backend->vm_create(vm);
-	if (err)
-		goto memslots;
 	err = vitro_tdp_create(vm);
 	if (err)
-		goto backend;
+		goto memslots;
 	return vm;
 
-backend:
-	vitro_backend->vm_destroy(vm);
 memslots:
 	vitro_memslots_free(vm);
 srcu:

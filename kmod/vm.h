@@ -69,7 +69,6 @@ struct vitro_vm {
 		bool tsc_synced;	/* ... if it has */
 	} clock;
 
-	void *backend_data;
 	struct vitro_vm_stats stats;
 	char stats_id[48];		/* "kvm-<pid>" of the statistics header */
 };

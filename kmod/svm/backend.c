@@ -49,6 +49,7 @@ const struct vitro_backend vitro_svm_backend = {
 		.user		= _PAGE_USER,
 		.mt_uncached	= _PAGE_PCD | _PAGE_PWT,
 		.mt_mask	= _PAGE_PCD | _PAGE_PWT,
+		.host_levels	= true,
 	},
 
 	.probe			= svm_probe,
@@ -57,8 +58,6 @@ const struct vitro_backend vitro_svm_backend = {
 	.cpu_enable		= svm_cpu_enable,
 	.cpu_disable		= svm_cpu_disable,
 
-	.vm_create		= svm_vm_create,
-	.vm_destroy		= svm_vm_destroy,
 	.vcpu_create		= svm_vcpu_create,
 	.vcpu_destroy		= svm_vcpu_destroy,
 	.vcpu_reset		= svm_vcpu_reset,

@@ -96,15 +96,6 @@ struct svm_cpu {
 DECLARE_PER_CPU(struct svm_cpu, svm_cpu);
 
 /**
- * struct svm_vm - a VM's part of the backend
- * @root5:	where the host uses five paging levels, nested paging does too:
- *		the fifth level above the common code's four, else NULL
- */
-struct svm_vm {
-	u64 *root5;
-};
-
-/**
  * struct svm_vcpu - a vCPU's part of the backend; owned by the vCPU's thread
  * @vcpu:	common part; entry.S relies on its being first
  * @vmcb:	the VMCB, a page
@@ -213,8 +204,6 @@ void svm_cpu_disable(void);
 void svm_save_host(struct svm_cpu *cpu);
 
 /* vcpu.c */
-int svm_vm_create(struct vitro_vm *vm);
-void svm_vm_destroy(struct vitro_vm *vm);
 int svm_vcpu_create(struct vitro_vcpu *vcpu);
 void svm_vcpu_destroy(struct vitro_vcpu *vcpu);
 void svm_vcpu_reset(struct vitro_vcpu *vcpu, bool init);

@@ -22,9 +22,6 @@
 #define SVM_PAUSE_COUNT		3000
 #define SVM_PAUSE_THRESHOLD	128
 
-/* Entries above the common code's tables: present, writable, user, accessed. */
-#define SVM_NPT_TABLE		(_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED)
-
 /* Intercepted always, whatever the guest. */
 static const u8 svm_intercepts_always[] = {
 	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_SMI, INTERCEPT_INIT,
@@ -47,50 +44,6 @@ static const u8 svm_intercepts_always[] = {
 };
 
 static atomic64_t svm_last_vcpu_id;
-
-/**
- * svm_vm_create() - the backend's part of a VM
- * @vm: the VM, not yet visible
- *
- * Nested paging has as many levels as the host's own paging, the common
- * code's tables have four: a host with five levels gets one table on top.
- *
- * Return: 0 or -ENOMEM.
- */
-int svm_vm_create(struct vitro_vm *vm)
-{
-	struct svm_vm *svm_vm;
-
-	vm->backend_data = NULL;
-	if (!svm_caps.la57)
-		return 0;
-
-	svm_vm = kzalloc(sizeof(*svm_vm), GFP_KERNEL_ACCOUNT);
-	if (!svm_vm)
-		return -ENOMEM;
-	svm_vm->root5 = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!svm_vm->root5) {
-		kfree(svm_vm);
-		return -ENOMEM;
-	}
-	vm->backend_data = svm_vm;
-	return 0;
-}
-
-/**
- * svm_vm_destroy() - free the backend's part of a VM
- * @vm: the VM; no vCPU runs any more
- */
-void svm_vm_destroy(struct vitro_vm *vm)
-{
-	struct svm_vm *svm_vm = vm->backend_data;
-
-	if (!svm_vm)
-		return;
-	free_page((unsigned long)svm_vm->root5);
-	kfree(svm_vm);
-	vm->backend_data = NULL;
-}
 
 /**
  * svm_vcpu_create() - allocate the VMCB
@@ -234,17 +187,12 @@ void svm_cpuid_changed(struct vitro_vcpu *vcpu)
 /**
  * svm_set_root() - nested page-table root
  * @vcpu:	the vCPU
- * @root_hpa:	host-physical address of the fourth-level table
+ * @root_hpa:	host-physical address of the top-level table
  */
 void svm_set_root(struct vitro_vcpu *vcpu, u64 root_hpa)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
-	struct svm_vm *svm_vm = vcpu->vm->backend_data;
 
-	if (svm_vm) {
-		WRITE_ONCE(svm_vm->root5[0], root_hpa | SVM_NPT_TABLE);
-		root_hpa = __pa(svm_vm->root5);
-	}
 	svm->vmcb->control.nested_cr3 = root_hpa;
 	svm_dirty(svm->vmcb, SVM_CLEAN_NP);
 	svm->flush = true;

@@ -5,15 +5,6 @@
 #include "../../uapi/vitro.h"
 #include "vmx.h"
 
-static int vmx_vm_create(struct vitro_vm *vm)
-{
-	return 0;
-}
-
-static void vmx_vm_destroy(struct vitro_vm *vm)
-{
-}
-
 static void vmx_write_tsc_offset(struct vitro_vcpu *vcpu)
 {
 	vmcs_write(TSC_OFFSET, vcpu->tsc_offset);
@@ -56,8 +47,6 @@ const struct vitro_backend vitro_vmx_backend = {
 	.cpu_enable		= vmx_cpu_enable,
 	.cpu_disable		= vmx_cpu_disable,
 
-	.vm_create		= vmx_vm_create,
-	.vm_destroy		= vmx_vm_destroy,
 	.vcpu_create		= vmx_vcpu_create,
 	.vcpu_destroy		= vmx_vcpu_destroy,
 	.vcpu_reset		= vmx_vcpu_reset,
