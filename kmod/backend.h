@@ -25,8 +25,6 @@ struct vitro_caps {
 	char features[208];	/* names in use, for the log and VITRO_GET_INFO */
 	bool tdp_1g;		/* 1 GiB nested mappings */
 	bool tdp_2m;		/* 2 MiB nested mappings */
-	bool tdp_exec_only;	/* execute-only nested mappings */
-	bool insn_len;		/* exits tell the instruction's length */
 	bool has_umip;		/* UMIP can be offered to the guest */
 	bool has_invpcid;	/* INVPCID can be enabled for the guest */
 	bool has_rdtscp;	/* RDTSCP/RDPID can be enabled for the guest */
@@ -51,8 +49,6 @@ struct vitro_tdp_format {
 	u64 large;		/* leaf at 2 MiB or 1 GiB */
 	u64 accessed, dirty;	/* 0 where the format has none */
 	u64 user;		/* must be set at every level (NPT walks are user walks) */
-	u64 mt_uncached;	/* memory type bits replacing @mt_mask for UC memory */
-	u64 mt_mask;
 	bool host_levels;	/* the tree has as many levels as the host's page tables (NPT) */
 };
 
@@ -99,8 +95,6 @@ struct vitro_tdp_format {
  * @inject_irq, @inject_nmi, @inject_exception: deliver at the next entry.
  *		@soft: as by INT n of @insn_len bytes. At most one
  *		injection an entry
- * @cancel_injection: take back what was injected but not entered with and
- *		requeue it by vitro_requeue_*()
  * @get_shadow, @set_shadow: KVM_X86_SHADOW_INT_* bits
  * @get_nmi_mask, @set_nmi_mask: NMIs blocked until IRET
  * @update_tpr:	the APIC's TPR is @tpr (0..255) and the highest pending vector's
@@ -154,7 +148,6 @@ struct vitro_backend {
 	void (*inject_nmi)(struct vitro_vcpu *vcpu);
 	void (*inject_exception)(struct vitro_vcpu *vcpu, u8 vector,
 				 bool has_error, u32 error_code);
-	void (*cancel_injection)(struct vitro_vcpu *vcpu);
 	u32 (*get_shadow)(struct vitro_vcpu *vcpu);
 	void (*set_shadow)(struct vitro_vcpu *vcpu, u32 shadow);
 	bool (*get_nmi_mask)(struct vitro_vcpu *vcpu);

@@ -51,6 +51,11 @@ static bool pdptes_valid(struct vitro_vcpu *vcpu, u64 cr3)
 
 /**
  * vitro_crs_valid() - is a set of control registers consistent?
+ * @vcpu: the vCPU, whose CPUID tells which bits there are
+ * @cr0:  CR0
+ * @cr3:  CR3
+ * @cr4:  CR4
+ * @efer: EFER
  *
  * SDM, "Control Registers" and "Initializing IA-32e Mode".
  */

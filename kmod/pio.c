@@ -169,8 +169,13 @@ int vitro_string_in(struct vitro_vcpu *vcpu, u16 port, unsigned int size, void *
 
 /**
  * vitro_string_out() - write items to a port, for OUTS
+ * @vcpu:  the vCPU
+ * @port:  port number
+ * @size:  bytes of an item
+ * @buf:   @count items
+ * @count: number of items; @size times @count fits in a page
  *
- * As vitro_string_in(). User space gets what no in-kernel device takes after
+ * User space gets what no in-kernel device takes after
  * the instruction has completed.
  *
  * Return: EMUL_DONE or EMUL_STOP.

@@ -180,12 +180,12 @@ bool vitro_vcpu_runnable(struct vitro_vcpu *vcpu)
 	return true;
 }
 
-static void lock_srcu(struct vitro_vcpu *vcpu)
+static void lock_srcu(struct vitro_vcpu *vcpu) __acquires(&vcpu->vm->srcu)
 {
 	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
 }
 
-static void unlock_srcu(struct vitro_vcpu *vcpu)
+static void unlock_srcu(struct vitro_vcpu *vcpu) __releases(&vcpu->vm->srcu)
 {
 	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
 }

@@ -59,7 +59,8 @@ static const struct stats_desc vm_descs[] = {
  * struct stats_file - what an open statistics fd stands for
  * @vm:    keeps the VM, and so its vCPUs, alive
  * @vcpu:  the vCPU, or NULL for the VM's own statistics
- * @descs: @nr descriptions
+ * @descs: descriptions of the values
+ * @nr:    how many
  * @id:    NAME_SIZE bytes, what the statistics are of
  */
 struct stats_file {

@@ -145,6 +145,8 @@ static void set_segments(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
 
 /**
  * vitro_set_sregs() - KVM_SET_SREGS
+ * @vcpu:  the vCPU, loaded
+ * @sregs: the new values
  *
  * Return: 0, or -EINVAL if the control registers contradict each other; then
  * nothing has changed.

@@ -128,10 +128,7 @@ static long vm_set_identity_map_addr(void *obj, void *data, unsigned long arg)
 {
 	struct vitro_vm *vm = obj;
 
-	if (vm->nr_vcpus)
-		return -EINVAL;
-	vm->identity_map_addr = *(u64 *)data;
-	return 0;
+	return vm->nr_vcpus ? -EINVAL : 0;
 }
 
 static long vm_set_boot_cpu_id(void *obj, void *data, unsigned long arg)

@@ -57,7 +57,6 @@ struct vitro_vm {
 	bool irqchip_in_kernel;		/* same, for the hot path */
 
 	bool timing;			/* VITRO_SET_TIMING */
-	u64 identity_map_addr;		/* lock */
 
 	struct vitro_clock {
 		spinlock_t lock;

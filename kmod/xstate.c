@@ -241,6 +241,8 @@ void vitro_get_xsave(struct vitro_vcpu *vcpu, struct kvm_xsave *xsave)
 
 /**
  * vitro_set_xsave() - KVM_SET_XSAVE
+ * @vcpu:  the vCPU
+ * @xsave: the image
  *
  * Return: 0, or -EINVAL if XRSTOR would refuse the image.
  */

@@ -47,8 +47,6 @@ const struct vitro_backend vitro_svm_backend = {
 		.accessed	= _PAGE_ACCESSED,
 		.dirty		= _PAGE_DIRTY,
 		.user		= _PAGE_USER,
-		.mt_uncached	= _PAGE_PCD | _PAGE_PWT,
-		.mt_mask	= _PAGE_PCD | _PAGE_PWT,
 		.host_levels	= true,
 	},
 
@@ -77,7 +75,6 @@ const struct vitro_backend vitro_svm_backend = {
 	.inject_irq		= svm_inject_irq,
 	.inject_nmi		= svm_inject_nmi,
 	.inject_exception	= svm_inject_exception,
-	.cancel_injection	= svm_cancel_injection,
 	.get_shadow		= svm_get_shadow,
 	.set_shadow		= svm_set_shadow,
 	.get_nmi_mask		= svm_get_nmi_mask,

@@ -113,8 +113,6 @@ static void svm_find_optional(void)
 
 	vitro_caps.tdp_1g = boot_cpu_has(X86_FEATURE_GBPAGES);
 	vitro_caps.tdp_2m = true;
-	vitro_caps.tdp_exec_only = false;
-	vitro_caps.insn_len = svm_caps.nrips;
 	vitro_caps.has_umip = boot_cpu_has(X86_FEATURE_UMIP);
 	vitro_caps.has_invpcid = boot_cpu_has(X86_FEATURE_INVPCID);
 	vitro_caps.has_rdtscp = boot_cpu_has(X86_FEATURE_RDTSCP);

@@ -37,8 +37,6 @@ const struct vitro_backend vitro_vmx_backend = {
 		.accessed	= VMX_EPT_ACCESS_BIT,
 		.dirty		= VMX_EPT_DIRTY_BIT,
 		.user		= 0,
-		.mt_uncached	= VMX_EPTP_MT_UC << VMX_EPT_MT_EPTE_SHIFT | VMX_EPT_IPAT_BIT,
-		.mt_mask	= VMX_EPT_MT_MASK | VMX_EPT_IPAT_BIT,
 	},
 
 	.probe			= vmx_probe,
@@ -66,7 +64,6 @@ const struct vitro_backend vitro_vmx_backend = {
 	.inject_irq		= vmx_inject_irq,
 	.inject_nmi		= vmx_inject_nmi,
 	.inject_exception	= vmx_inject_exception,
-	.cancel_injection	= vmx_cancel_injection,
 	.get_shadow		= vmx_get_shadow,
 	.set_shadow		= vmx_set_shadow,
 	.get_nmi_mask		= vmx_get_nmi_mask,

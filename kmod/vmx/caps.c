@@ -256,8 +256,6 @@ static void fill_caps(const struct vmx_config *c)
 
 	vitro_caps.tdp_2m = large && c->ept_vpid & VMX_EPT_2MB_PAGE_BIT;
 	vitro_caps.tdp_1g = large && c->ept_vpid & VMX_EPT_1GB_PAGE_BIT;
-	vitro_caps.tdp_exec_only = c->ept_vpid & VMX_EPT_EXECUTE_ONLY_BIT;
-	vitro_caps.insn_len = true;
 	vitro_caps.has_umip = boot_cpu_has(X86_FEATURE_UMIP) && c->cr4_may & X86_CR4_UMIP;
 	vitro_caps.has_invpcid = c->may[VMX_CPU2] & SECONDARY_EXEC_ENABLE_INVPCID;
 	vitro_caps.has_rdtscp = c->may[VMX_CPU2] & SECONDARY_EXEC_ENABLE_RDTSCP;

@@ -232,7 +232,8 @@ void vmx_requeue_vectored(struct vitro_vmx *vmx, u32 info)
 }
 
 /*
- * vmx_cancel_injection() - see struct vitro_backend
+ * vmx_cancel_injection() - take back what a failed entry did not inject
+ * @vcpu: the vCPU
  */
 void vmx_cancel_injection(struct vitro_vcpu *vcpu)
 {
