@@ -22,6 +22,7 @@ help:
 	@echo '  make demo     boot a stock Debian guest under vitro in an emulated machine'
 	@echo '  make shell    the emulated machine as a shell, vitro loaded; Ctrl-A X leaves'
 	@echo '  make check    run all tests;  TESTS=WORD only the groups with that in their name'
+	@echo '  make long     tests that take hours;  TESTS=WORD as above'
 	@echo '  make bench    costs of exits and of booting, in instructions, beside KVM'
 	@echo ''
 	@echo 'On real hardware:'
@@ -79,6 +80,9 @@ shell:
 check:
 	$(Q)machines/check $(TESTS)
 
+long:
+	$(Q)machines/check --long $(TESTS)
+
 bench:
 	$(Q)bench/run
 
@@ -90,4 +94,4 @@ clean: clean-module
 	$(Q)$(MAKE) -C userspace-tool clean
 	$(Q)$(MAKE) -C selftests clean
 
-.PHONY: all help module tool load unload install uninstall demo shell check bench clean clean-module
+.PHONY: all help module tool load unload install uninstall demo shell check long bench clean clean-module
