@@ -87,6 +87,14 @@ static inline int vitro_handle_work(void)
 #define vitro_fd_file(f) fd_file(f)
 #endif
 
+/*
+ * Whether CR4.VMXE can stay set while other code of the kernel runs. From 6.19
+ * on only modules named kvm may change the kernel's own copy of CR4, and the
+ * kernel writes CR4 from that copy, so a bit that is not in it gets lost.
+ */
+#define VITRO_CAN_KEEP_VMXE (LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0))
+
+#if VITRO_CAN_KEEP_VMXE
 /* CR4.VMXE of this CPU, IRQs off, by the kernel's own book-keeping of CR4. */
 static inline void vitro_cr4_set_vmxe(void)
 {
@@ -97,5 +105,10 @@ static inline void vitro_cr4_clear_vmxe(void)
 {
 	cr4_clear_bits(X86_CR4_VMXE);
 }
+#else
+/* To be called under "if (VITRO_CAN_KEEP_VMXE)": */
+void vitro_cr4_set_vmxe(void) __compiletime_error("CR4.VMXE cannot be kept on this kernel");
+void vitro_cr4_clear_vmxe(void) __compiletime_error("CR4.VMXE cannot be kept on this kernel");
+#endif
 
 #endif /* VITRO_COMPAT_H */
