@@ -63,14 +63,16 @@ struct vitro_tdp_format {
  *		vitro_caps. 0, or -errno after one pr_err() line that names
  *		the missing feature, the CPU and the remedy. The caller
  *		has found the vendor to match.
- * @setup, @teardown: allocate and free what the module needs once
+ * @setup:	allocate what the module needs once: 0 or -errno
+ * @teardown:	free it
  * @cpu_enable:	on this CPU, IRQs off: enter VMX operation or set
  *		EFER.SVME. -EBUSY when another hypervisor holds it, -EOPNOTSUPP when
  *		firmware has locked it. Prints nothing: the caller names the CPU
  * @cpu_disable: undo it. Must cope with being called on a CPU that is not enabled,
  *		and be callable in NMI-like context (emergency reboot)
  *
- * @vcpu_create, @vcpu_destroy: allocate VMCS or VMCB ...; vCPU not loaded
+ * @vcpu_create: allocate VMCS or VMCB ...: 0 or -errno; vCPU not loaded
+ * @vcpu_destroy: free them; vCPU not loaded
  * @vcpu_reset:	state after RESET or INIT other than what common code sets
  *		through the other operations (controls, intercepts, segments,
  *		tables). @init: INIT, else power-up reset
@@ -90,25 +92,40 @@ struct vitro_tdp_format {
  * @flush_guest_tlb: drop the guest's linear translations (as MOV to CR3)
  *		before the next entry
  *
- * @irq_allowed, @nmi_allowed: could the guest take it at the next entry? IRQs off or on
- * @request_irq_window, @request_nmi_window: exit as soon as it can
- * @inject_irq, @inject_nmi, @inject_exception: deliver at the next entry.
- *		@soft: as by INT n of @insn_len bytes. At most one
- *		injection an entry
- * @get_shadow, @set_shadow: KVM_X86_SHADOW_INT_* bits
- * @get_nmi_mask, @set_nmi_mask: NMIs blocked until IRET
+ * @irq_allowed: could the guest take an interrupt at the next entry? IRQs off or on
+ * @nmi_allowed: could it take an NMI? IRQs off or on
+ * @request_irq_window: exit as soon as it can take an interrupt
+ * @request_nmi_window: exit as soon as it can take an NMI
+ * @inject_irq:	deliver at the next entry. @soft: as by INT n of @insn_len bytes.
+ *		At most one of the three injections an entry
+ * @inject_nmi:	deliver an NMI at the next entry
+ * @inject_exception: deliver an exception at the next entry
+ * @get_shadow:	KVM_X86_SHADOW_INT_* bits
+ * @set_shadow:	set them
+ * @get_nmi_mask: are NMIs blocked until IRET?
+ * @set_nmi_mask: block or unblock them
  * @update_tpr:	the APIC's TPR is @tpr (0..255) and the highest pending vector's
  *		priority class @irr_class (or -1): set up the TPR threshold or
  *		V_TPR and CR8 intercept
  *
- * @get_segment ... @set_dr7: as named. @set_cr0/3/4, @set_efer store the guest's
- *		values after common code has validated them, and set mode-dependent
- *		controls
+ * @get_segment: a segment register with its hidden part
+ * @set_segment: set it
+ * @get_idt:	IDTR
+ * @set_idt:	set it
+ * @get_gdt:	GDTR
+ * @set_gdt:	set it
+ * @set_cr0:	store the guest's value after common code has validated it, and set
+ *		controls that depend on the mode
+ * @set_cr3:	likewise
+ * @set_cr4:	likewise
+ * @set_efer:	likewise
+ * @set_dr7:	set the guest's DR7
  * @cpl:	current privilege level
- * @get_msr, @set_msr: MSRs that live in VMCS, VMCB or in hardware (STAR,
- *		LSTAR, CSTAR, SFMASK, KERNEL_GS_BASE, FS_BASE, GS_BASE, SYSENTER_*,
- *		DEBUGCTL, vendor-specific ones). 0; 1: no such MSR or value
- *		refused (the guest gets #GP)
+ * @cs_long:	is the code segment a 64-bit one?
+ * @get_msr:	MSRs that live in VMCS, VMCB or in hardware (STAR, LSTAR, CSTAR,
+ *		SFMASK, KERNEL_GS_BASE, FS_BASE, GS_BASE, SYSENTER_*, DEBUGCTL,
+ *		vendor-specific ones). 0; 1: no such MSR (the guest gets #GP)
+ * @set_msr:	set one of them. 0; 1: no such MSR or value refused
  * @write_tsc_offset: vcpu->tsc_offset has changed
  * @update_exceptions: vcpu->guest_debug or similar has changed
  * @cpuid_changed: vcpu->guest_features has changed: adjust controls

@@ -55,7 +55,7 @@ enum vitro_exit_reason {
 #define VITRO_ACC_EXEC		0x4
 #define VITRO_ACC_USER		0x8
 
-/**
+/*
  * struct vitro_exit - why the guest stopped, without the vendor's spelling
  * @reason:	VITRO_EXIT_*. RESUME: the backend has dealt with it wholly, enter
  *		again. UD_INSN: an instruction that vitro does not offer (VMX,

@@ -19,9 +19,10 @@ enum vitro_bus {
 
 /**
  * struct vitro_iodev_ops - how a device answers
- * @read, @write: 0 when the device has handled the access (for reads, @data
- *	is filled), -EOPNOTSUPP when it has not (the next device on the range,
- *	then user space, is asked). Hot: IRQs may be off, no sleeping
+ * @read: 0 when the device has handled the access and filled @data, -EOPNOTSUPP when
+ *	it has not (the next device on the range, then user space, is asked).
+ *	Hot: IRQs may be off, no sleeping
+ * @write: likewise, with @data to be written
  * @destroy: free the device; called when it is unregistered or the VM dies, after
  *	all readers have left. May be NULL
  */

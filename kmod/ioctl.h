@@ -17,7 +17,8 @@ struct vitro_ioctl;
 /**
  * struct vitro_ioctl - one call
  * @cmd:	the ioctl's number, which as a rule tells its data's ...
- * @dir, @size: direction (_IOC_READ, _IOC_WRITE) and bytes
+ * @size:	... bytes ...
+ * @dir:	... and direction (_IOC_READ, _IOC_WRITE)
  * @lock:	class of lock to be taken around @call, the table owner's business
  * @call:	@obj: what the fd stands for. @data: kernel copy of the
  *		argument's structure: filled from user space for _IOW, zeroed

@@ -23,7 +23,8 @@ struct vitro_vcpu;
 
 /**
  * struct vitro_memslot - one range of guest-physical memory
- * @base_gfn, @npages: the range, in 4 KiB frames
+ * @base_gfn:	first frame of 4 KiB
+ * @npages:	number of such frames
  * @hva:	user address of the first byte
  * @flags:	KVM_MEM_*
  * @id:		slot number of the API

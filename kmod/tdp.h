@@ -25,7 +25,8 @@ struct vitro_memslot;
  * @nr_tables:	pages used for tables
  * @invalidate_seq: grows when an invalidation ends (mmu_lock for writing)
  * @invalidate_count: invalidations in progress (mmu_lock for writing)
- * @invalidate_start, @invalidate_end: user addresses that they cover
+ * @invalidate_start: first user address that they cover
+ * @invalidate_end: end of it
  */
 struct vitro_tdp {
 	u64 *root;

@@ -77,7 +77,7 @@ enum vitro_vcpu_mode {
 #define VITRO_RUN_PAGES		2
 #define VITRO_PIO_PAGE		1
 
-/**
+/*
  * struct vitro_events - what waits to be delivered to the guest
  *
  * "Pending" has not been handed to the processor yet; "injected" has been
@@ -137,7 +137,7 @@ struct vitro_mmio_fragment {
 
 #define VITRO_MAX_FRAGMENTS	16
 
-/**
+/*
  * struct vitro_io_state - an instruction that waits for user space
  *
  * Reads are replayed: the instruction is executed again and finds the data
@@ -162,7 +162,7 @@ struct vitro_io_state {
 	} pio;
 };
 
-/**
+/*
  * struct vitro_vcpu - a virtual processor
  *
  * Embedded as the first member of the backend's own structure. The fields up

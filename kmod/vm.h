@@ -25,7 +25,7 @@ struct vitro_irqchip;
 
 #define VITRO_MAX_VCPUS		256	/* xAPIC and x2APIC ids below 256 */
 
-/**
+/*
  * struct vitro_vm - a virtual machine
  *
  * Lock order: vcpu->mutex -> vm->lock -> vm->slots_lock -> vm->irq_lock ->

@@ -58,6 +58,7 @@ struct vitro_info {
  * @code:	what the processor said: the VM-instruction error or exit
  *		reason (VMX), EXITCODE (SVM); 0 if no entry has failed
  * @text_len:	bytes used in @text without the NUL
+ * @reserved:	0
  * @text:	one line for each rule that the guest state breaks: the rule,
  *		the field, its value, the manual's section name, the remedy;
  *		NUL-terminated

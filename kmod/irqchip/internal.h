@@ -105,7 +105,8 @@ struct vitro_lapic_timer {
 /**
  * struct vitro_lapic - a local APIC
  * @vcpu:	(c)
- * @irr, @tmr:	(a) set by any thread; @irr is cleared by the vCPU's only
+ * @irr:	(a) set by any thread, cleared by the vCPU's only
+ * @tmr:	(a) set by any thread
  * @isr:	(t)
  * @esr:	(a) errors since the last write of the ESR
  * @regs:	(t) written by the vCPU's thread, read by others; the 32-bit
@@ -159,7 +160,9 @@ struct vitro_ioapic {
  * @output:	INT of the master; written under @lock, read without
  * @chip:	master and slave, in the format of the KVM API
  * @sources:	per input: BIT(enum vitro_irq_source) of those that hold it high
- * @master, @slave, @elcr: (c) their places on the port bus
+ * @master:	(c) the first one's place on the port bus
+ * @slave:	(c) the second one's
+ * @elcr:	(c) that of the edge/level control registers
  */
 struct vitro_pic {
 	spinlock_t lock;
@@ -176,7 +179,8 @@ struct vitro_routes;
 /**
  * struct vitro_irqchip - the VM's interrupt controllers
  * @vm:		(c)
- * @pic, @ioapic: see there
+ * @pic:	see there
+ * @ioapic:	see there
  * @pit:	set once under vm->lock (release)
  * @routes:	writers: vm->irq_lock; readers: vm->srcu
  * @next_lowest: where the search for the lowest priority starts; a hint

@@ -70,7 +70,8 @@ enum svm_step {
  * struct svm_cpu - a host CPU's part of the backend
  * @hsave:	page for VM_HSAVE_PA, where VMRUN keeps the host's state
  * @host:	VMCB page that VMSAVE and VMLOAD keep the host's other state in
- * @hsave_pa, @host_pa: their physical addresses
+ * @hsave_pa:	physical address of @hsave
+ * @host_pa:	physical address of @host
  * @enabled:	this module has set EFER.SVME
  * @flush_all:	the next VMRUN must drop the translations of all ASIDs
  * @asid_generation: ASIDs handed out under an older one are void
@@ -101,21 +102,26 @@ DECLARE_PER_CPU(struct svm_cpu, svm_cpu);
  * @vmcb:	the VMCB, a page
  * @vmcb_pa:	its physical address
  * @id:		unlike any other vCPU's, living or dead; never 0
- * @asid_cpu, @asid_generation: where the VMCB's ASID is valid
+ * @asid_cpu:	host CPU where the VMCB's ASID is valid ...
+ * @asid_generation: ... while this is that CPU's generation
  * @flush:	this ASID's translations are stale
  * @v_tpr:	V_TPR as last agreed with the local APIC
- * @event_inj, @event_inj_err: what the coming or last entry injects
+ * @event_inj:	what the coming or last entry injects
+ * @event_inj_err: and the error code with it
  * @soft_next_rip: RIP after an injected soft event where it was advanced
- *		by software, with @soft_len what to subtract; 0: none
+ *		by software; 0: none
+ * @soft_len:	what to subtract from it
  * @nmi:	enum svm_nmi_state
  * @nmi_wanted: an NMI waits for the window
  * @nmi_iret_rip: RIP of the IRET, for SVM_NMI_IRET
- * @step, @step_tf: enum svm_step; the guest had TF set by itself
- * @aux_loaded, @aux_value: TSC_AUX of the guest is in the register
+ * @step:	enum svm_step
+ * @step_tf:	the guest had TF set by itself
+ * @aux_loaded:	the guest's TSC_AUX is in the register
+ * @aux_value:	which is this
  * @entered:	has run since it was loaded
  * @hwcr:	guest's HWCR
- * @failed_off, @failed_cpu: the last failed entry failed because SVM was off on
- *		that host CPU
+ * @failed_off:	the last failed entry failed because SVM was off ...
+ * @failed_cpu:	... on this host CPU
  * @failed_event: what the last failed entry was to inject
  */
 struct svm_vcpu {

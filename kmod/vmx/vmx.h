@@ -60,8 +60,10 @@ enum vmx_word {
  * @revision:	VMCS revision identifier
  * @ept_vpid:	IA32_VMX_EPT_VPID_CAP
  * @misc:	IA32_VMX_MISC
- * @cr0_must, @cr0_may, @cr4_must, @cr4_may: bits that are 1, and bits that can
- *		be 1, in VMX operation. For guests, CR0.PE and CR0.PG are free
+ * @cr0_must:	bits of CR0 that are 1 in VMX operation (for guests, PE and PG are free)
+ * @cr0_may:	bits of CR0 that can be 1
+ * @cr4_must:	bits of CR4 that are 1
+ * @cr4_may:	bits of CR4 that can be 1
  * @error_codes: hardware exceptions may come with or without an error code
  */
 struct vmx_config {
@@ -118,7 +120,7 @@ struct vmx_host {
 #define VMX_PENDING_FLUSH_VPID	BIT(1)	/* combined mappings of this vCPU */
 #define VMX_PENDING_CHECK_DEBUG	BIT(2)	/* shadow, RFLAGS or #DB: see inject.c */
 
-/**
+/*
  * struct vitro_vmx - a vCPU under VMX
  *
  * The vCPU's thread owns everything but @vmcs_cpu and @active, which belong to
@@ -182,7 +184,8 @@ static inline struct vitro_vmx *to_vmx(struct vitro_vcpu *vcpu)
  * @current_vmx: the one whose VMCS is current (IRQs or preemption off)
  * @user_msrs:	host's values of enum vmx_user_msr
  * @tsc_aux:	host's IA32_TSC_AUX, 0 if there is none
- * @sysenter_esp, @gs_base: host state for the VMCS
+ * @sysenter_esp: host state for the VMCS
+ * @gs_base:	host state for the VMCS
  */
 struct vmx_cpu {
 	void *vmxon_page;
