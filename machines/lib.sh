@@ -32,6 +32,16 @@ lock() {
 	fi
 }
 
+# refresh_lists: have this computer's apt fetch its lists of packages.
+refresh_lists() {
+	say "refreshing the package lists"
+	if [ "$(id -u)" = 0 ]; then
+		apt-get -q update >&2
+	else
+		sudo apt-get -q update >&2
+	fi
+}
+
 # fingerprint DIR [FILE...]: one line that changes when a file of DIR goes missing,
 # appears or changes its size, or one of the FILEs in it changes its content.
 fingerprint() {

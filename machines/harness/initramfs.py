@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Builds an initramfs (cpio, newc) byte by byte, so that equal content gives equal
 archives and no privilege is needed for device nodes."""
+import lzma
 import os
 import re
 import stat
@@ -100,16 +101,25 @@ def add_busybox(archive):
         archive.link(f"bin/{name}", "busybox")
 
 
-def depends(path):
-    """The names of the modules that the module at path depends on."""
-    with open(path, "rb") as file:
-        found = re.search(rb"\0depends=([^\0]*)\0", file.read())
+def module_bytes(path):
+    """The module at path, decompressed."""
+    try:
+        with lzma.open(path) if path.endswith(".xz") else open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror}") from error
+
+
+def depends(module):
+    """The names of the modules that the module (bytes) depends on."""
+    found = re.search(rb"\0depends=([^\0]*)\0", module)
     return [name.decode() for name in found.group(1).split(b",") if name] if found else []
 
 
 def find_module(kernel, name):
     """The path of a stock module in the cache's kernel."""
-    wanted = {name.replace("_", "-") + ".ko", name.replace("-", "_") + ".ko"}
+    wanted = {spelled + suffix for spelled in (name.replace("_", "-"), name.replace("-", "_"))
+              for suffix in (".ko", ".ko.xz")}
     for folder, _, files in os.walk(os.path.join(kernel, "modules")):
         for file in wanted.intersection(files):
             return os.path.join(folder, file)
@@ -126,11 +136,12 @@ def add_modules(archive, kernel, wanted):
 
     def add(module, parameters):
         path = module if "/" in module else find_module(kernel, module)
-        name = os.path.basename(path)[: -len(".ko")]
+        name = os.path.basename(path).split(".ko")[0]
         if archive.has(f"modules/{name}.ko"):
             return
-        archive.copy(f"modules/{name}.ko", path)
-        for dependency in depends(path):
+        content = module_bytes(path)
+        archive.data(f"modules/{name}.ko", content)
+        for dependency in depends(content):
             add(dependency, "")
         lines.append(f"{name} {parameters}".strip() + "\n")
 
