@@ -217,9 +217,7 @@ static void publish(struct vitro_vm *vm, struct vitro_memslots *slots)
 
 	slots->generation = old->generation + 1;
 	rcu_assign_pointer(vm->memslots, slots);
-	/* A vCPU in guest mode is a reader, possibly for long. */
-	vitro_kick_all(vm, VITRO_REQ_OUT, false);
-	synchronize_srcu_expedited(&vm->srcu);
+	vitro_sync_readers(vm);
 	kvfree(old);
 }
 

@@ -16,7 +16,7 @@
 #include "vm.h"
 
 #define FIRST_NUDGE_NS		(20 * NSEC_PER_USEC)
-#define LAST_NUDGE_NS		(10 * NSEC_PER_MSEC)
+#define LAST_NUDGE_NS		(500 * NSEC_PER_USEC)
 
 struct nudge {
 	struct hrtimer timer;

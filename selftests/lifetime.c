@@ -367,6 +367,36 @@ static void *run_until_signal(void *arg)
 	return NULL;
 }
 
+/*
+ * A guest that never exits must not hold a change of slots up until something
+ * else interrupts it.
+ */
+TEST(slots_while_spinning)
+{
+	struct vm *vm = vm_new(VM_IRQCHIP);
+	struct runner runner = { .vcpu = vcpu_new(vm, 0, spin_guest) };
+	volatile uint64_t *counter = vm_ptr(vm, GPA_FREE);
+	struct timespec start, end;
+	pthread_t thread;
+	long us;
+	int i;
+
+	catch_sigusr1();
+	pthread_create(&thread, NULL, run_until_signal, &runner);
+	while (!*counter)
+		sched_yield();
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (i = 0; i < 100; i++) {
+		REQUIRE_OK(vm_slot(vm, 5, 0, 0x40000000, 64 * PAGE_SIZE, vm->mem));
+		REQUIRE_OK(vm_slot(vm, 5, 0, 0, 0, NULL));
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	us = (end.tv_sec - start.tv_sec) * 1000000 + (end.tv_nsec - start.tv_nsec) / 1000;
+	test_note("a change took %ld us", us / (2 * i));
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+}
+
 /* The vCPU belongs to whichever thread calls, one at a time. */
 TEST(run_from_other_threads)
 {
