@@ -71,9 +71,10 @@ struct stats_file {
 	char id[NAME_SIZE];
 };
 
+/* Must not be the 128-bit division, which traps when the result is too large. */
 static u64 ticks_to_ns(u64 ticks)
 {
-	return mul_u64_u64_div_u64(ticks, NSEC_PER_MSEC, tsc_khz);
+	return mul_u64_u32_div(ticks, NSEC_PER_MSEC, tsc_khz);
 }
 
 /* Values in the order of the descriptions; all fields of the structures are u64. */
