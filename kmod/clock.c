@@ -173,9 +173,9 @@ void vitro_clock_update(struct vitro_vcpu *vcpu)
 	info.version = vcpu->clock.version - 1;
 	if (vitro_guest_write(vm, vcpu->clock.gpa, &info.version, sizeof(info.version)))
 		return;
-	smp_wmb();
+	smp_wmb();	/* the odd version before what it warns of ... */
 	vitro_guest_write(vm, vcpu->clock.gpa, &info, sizeof(info));
-	smp_wmb();
+	smp_wmb();	/* ... and that before the even one */
 	info.version = vcpu->clock.version;
 	vitro_guest_write(vm, vcpu->clock.gpa, &info.version, sizeof(info.version));
 }
@@ -201,9 +201,9 @@ int vitro_write_wall_clock(struct vitro_vcpu *vcpu, u64 value)
 	wall.nsec = boot.tv_nsec;
 	if (vitro_guest_write(vcpu->vm, gpa, &wall.version, sizeof(wall.version)))
 		return 0;
-	smp_wmb();
+	smp_wmb();	/* as above */
 	vitro_guest_write(vcpu->vm, gpa, &wall, sizeof(wall));
-	smp_wmb();
+	smp_wmb();	/* as above */
 	wall.version++;
 	vitro_guest_write(vcpu->vm, gpa, &wall.version, sizeof(wall.version));
 	return 0;

@@ -41,7 +41,7 @@ static void index_entries(struct vitro_vcpu *vcpu)
 {
 	u32 i;
 
-	BUILD_BUG_ON(sizeof(vcpu->cpuid_first) / sizeof(vcpu->cpuid_first[0]) != 64);
+	BUILD_BUG_ON(ARRAY_SIZE(vcpu->cpuid_first) != 64);
 	for (i = 0; i < ARRAY_SIZE(vcpu->cpuid_first); i++)
 		vcpu->cpuid_first[i] = vcpu->cpuid_nent;
 	for (i = vcpu->cpuid_nent; i--; )

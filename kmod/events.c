@@ -198,7 +198,7 @@ void vitro_deliver_init(struct vitro_vcpu *vcpu)
 {
 	/* An INIT cancels a start-up IPI that nobody has seen. */
 	clear_bit(VITRO_SIPI_PENDING, &vcpu->init_sipi);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic();	/* a SIPI sent after this INIT must stay */
 	set_bit(VITRO_INIT_PENDING, &vcpu->init_sipi);
 	vitro_request(vcpu, VITRO_REQ_INIT_SIPI);
 	vitro_vcpu_kick(vcpu);
@@ -214,7 +214,7 @@ void vitro_deliver_init(struct vitro_vcpu *vcpu)
 void vitro_deliver_sipi(struct vitro_vcpu *vcpu, u8 vector)
 {
 	WRITE_ONCE(vcpu->sipi_vector, vector);
-	smp_mb__before_atomic();
+	smp_mb__before_atomic();	/* the vector, before who sees the bit reads it */
 	set_bit(VITRO_SIPI_PENDING, &vcpu->init_sipi);
 	vitro_request(vcpu, VITRO_REQ_INIT_SIPI);
 	vitro_vcpu_kick(vcpu);

@@ -47,7 +47,7 @@ static int invalidate_range_start(struct mmu_notifier *notifier,
 	struct vitro_vm *vm = container_of(notifier, struct vitro_vm, mmu_notifier);
 	struct vitro_tdp *tdp = &vm->tdp;
 	int srcu = srcu_read_lock(&vm->srcu);
-	TDP_GATHER(gather);
+	DEFINE_TDP_GATHER(gather);
 
 	write_lock(&vm->mmu_lock);
 	if (!tdp->invalidate_count++) {
@@ -108,7 +108,7 @@ static bool age_range(struct vitro_vm *vm, unsigned long start, unsigned long en
  */
 static bool age_by_zapping(struct vitro_vm *vm, unsigned long start, unsigned long end)
 {
-	TDP_GATHER(gather);
+	DEFINE_TDP_GATHER(gather);
 	bool young;
 
 	write_lock(&vm->mmu_lock);

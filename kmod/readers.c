@@ -51,7 +51,7 @@ void vitro_sync_readers(struct vitro_vm *vm)
 {
 	struct nudge nudge = { .vm = vm, .interval = FIRST_NUDGE_NS };
 
-	if (!smp_load_acquire(&vm->nr_vcpus)) {
+	if (!vitro_nr_vcpus(vm)) {
 		synchronize_srcu_expedited(&vm->srcu);
 		return;
 	}

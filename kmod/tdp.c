@@ -230,7 +230,7 @@ void tdp_gather_free(struct vitro_vm *vm, struct tdp_gather *gather, bool may_sl
  */
 void vitro_tdp_zap_gfns(struct vitro_vm *vm, u64 start_gfn, u64 end_gfn)
 {
-	TDP_GATHER(gather);
+	DEFINE_TDP_GATHER(gather);
 
 	write_lock(&vm->mmu_lock);
 	tdp_zap_locked(vm, start_gfn, end_gfn, &gather);

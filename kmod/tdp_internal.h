@@ -142,7 +142,7 @@ struct tdp_gather {
 	bool flush;
 };
 
-#define TDP_GATHER(name) struct tdp_gather name = { .tables = LIST_HEAD_INIT(name.tables) }
+#define DEFINE_TDP_GATHER(name) struct tdp_gather name = { .tables = LIST_HEAD_INIT(name.tables) }
 
 /* tdp.c */
 void tdp_zap_locked(struct vitro_vm *vm, u64 start, u64 end, struct tdp_gather *gather);

@@ -51,7 +51,7 @@ struct vitro_vcpu *vitro_vcpu_by_id(struct vitro_vm *vm, u32 id)
 	int i;
 
 	/* Usually vCPU n is the n-th created. */
-	if (id < smp_load_acquire(&vm->nr_vcpus) && vm->vcpus[id]->id == id)
+	if (id < vitro_nr_vcpus(vm) && vm->vcpus[id]->id == id)
 		return vm->vcpus[id];
 	vitro_for_each_vcpu(i, vcpu, vm)
 		if (vcpu->id == id)
@@ -632,7 +632,7 @@ static struct file *publish(struct vitro_vm *vm, struct vitro_vcpu *vcpu)
 	vitro_vm_get(vm);
 	vcpu->index = vm->nr_vcpus;
 	vm->vcpus[vcpu->index] = vcpu;
-	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
+	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);	/* pairs with vitro_nr_vcpus() */
 unlock:
 	mutex_unlock(&vm->lock);
 	return file;

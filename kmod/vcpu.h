@@ -236,8 +236,8 @@ struct vitro_vcpu {
 	struct vitro_exit exit;		/* (t) the last exit */
 	struct vitro_io_state io;	/* (t) */
 	struct emul_ctx *emul;		/* (t) the emulator's, see mmio.c */
-	int (*complete)(struct vitro_vcpu *vcpu); /* (t) finishes the last
-					 * user-space exit at the next KVM_RUN ... */
+	/* (t) finishes the last user-space exit at the next KVM_RUN ... */
+	int (*complete)(struct vitro_vcpu *vcpu);
 	u64 complete_rip;		/* (t) ... if RIP is still this */
 
 	struct vitro_kvmclock {
@@ -355,7 +355,7 @@ static inline bool vitro_take_request(struct vitro_vcpu *vcpu, enum vitro_reques
 	if (!test_bit(req, &vcpu->requests))
 		return false;
 	clear_bit(req, &vcpu->requests);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic();	/* pairs with the one in vitro_request() */
 	return true;
 }
 

@@ -160,12 +160,18 @@ static long vm_set_irqchip(void *obj, void *data, unsigned long arg)
 	return vm->irqchip_in_kernel ? vitro_irqchip_set(vm, data) : -ENXIO;
 }
 
+static bool has_irqchip(const struct vitro_vm *vm)
+{
+	/* Pairs with the release in vitro_irqchip_create(). */
+	return smp_load_acquire(&vm->irqchip_in_kernel);
+}
+
 static long vm_irq_line(void *obj, void *data, unsigned long arg)
 {
 	struct vitro_vm *vm = obj;
 	struct kvm_irq_level *line = data;
 
-	if (!smp_load_acquire(&vm->irqchip_in_kernel))
+	if (!has_irqchip(vm))
 		return -ENXIO;
 	line->status = vitro_set_irq(vm, line->irq, line->level);
 	return 0;
@@ -175,7 +181,7 @@ static long vm_signal_msi(void *obj, void *data, unsigned long arg)
 {
 	struct vitro_vm *vm = obj;
 
-	if (!smp_load_acquire(&vm->irqchip_in_kernel))
+	if (!has_irqchip(vm))
 		return -EINVAL;
 	return vitro_send_msi(vm, data);
 }
@@ -214,7 +220,7 @@ static long vm_set_gsi_routing(void *obj, void *data, unsigned long arg)
 	struct vitro_vm *vm = obj;
 	long r;
 
-	if (!smp_load_acquire(&vm->irqchip_in_kernel))
+	if (!has_irqchip(vm))
 		return -EINVAL;
 	if (routing->nr > VITRO_MAX_GSIS || routing->flags)
 		return -EINVAL;
@@ -233,7 +239,7 @@ static long vm_irqfd(void *obj, void *data, unsigned long arg)
 {
 	struct vitro_vm *vm = obj;
 
-	if (!smp_load_acquire(&vm->irqchip_in_kernel))
+	if (!has_irqchip(vm))
 		return -EINVAL;
 	return vitro_irqfd(vm, data);
 }

@@ -47,9 +47,8 @@ struct vitro_vm {
 	struct vitro_tdp tdp;
 	struct mmu_notifier mmu_notifier;
 
-	struct vitro_vcpu *vcpus[VITRO_MAX_VCPUS]; /* lock to add; published by
-						    * nr_vcpus (release) */
-	int nr_vcpus;
+	struct vitro_vcpu *vcpus[VITRO_MAX_VCPUS]; /* lock to add */
+	int nr_vcpus;			/* publishes them (release); vitro_nr_vcpus() reads */
 	u32 bsp_id;			/* lock: KVM_SET_BOOT_CPU_ID */
 
 	struct mutex irq_lock;		/* GSI routes, irqfds */
@@ -72,10 +71,17 @@ struct vitro_vm {
 	char stats_id[48];		/* "kvm-<pid>" of the statistics header */
 };
 
+/* The number of vCPUs that exist now; so many of vm->vcpus are complete. */
+static inline int vitro_nr_vcpus(const struct vitro_vm *vm)
+{
+	/* Pairs with the release in vcpu.c, when a vCPU is published. */
+	return smp_load_acquire(&vm->nr_vcpus);
+}
+
 /* Iterate over the vCPUs that exist now; safe against concurrent creation. */
 #define vitro_for_each_vcpu(i, vcpu, vm)				\
 	for ((i) = 0;							\
-	     (i) < smp_load_acquire(&(vm)->nr_vcpus) &&			\
+	     (i) < vitro_nr_vcpus(vm) &&				\
 	     ((vcpu) = (vm)->vcpus[i], true); (i)++)
 
 /**

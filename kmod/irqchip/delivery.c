@@ -48,7 +48,7 @@ static struct vitro_lapic *match(struct vitro_vcpu *vcpu, const struct vitro_irq
 static struct vitro_vcpu *vcpu_by_apic_id(struct vitro_vm *vm, u32 id)
 {
 	struct vitro_irqchip *chip = vitro_chip(vm);
-	int nr = smp_load_acquire(&vm->nr_vcpus);
+	int nr = vitro_nr_vcpus(vm);
 	struct vitro_vcpu *vcpu;
 	int i;
 
@@ -77,7 +77,7 @@ static struct vitro_vcpu *vcpu_by_apic_id(struct vitro_vm *vm, u32 id)
 /* One of those addressed: the lowest task priority, in turns among equals. */
 static struct vitro_lapic *lowest_priority(struct vitro_vm *vm, const struct vitro_irq_msg *msg)
 {
-	int nr = smp_load_acquire(&vm->nr_vcpus);
+	int nr = vitro_nr_vcpus(vm);
 	struct vitro_irqchip *chip = vitro_chip(vm);
 	struct vitro_lapic *best = NULL, *lapic;
 	u8 best_priority = 0xff, priority;

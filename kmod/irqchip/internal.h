@@ -209,6 +209,7 @@ struct vitro_irqchip {
 
 static inline struct vitro_irqchip *vitro_chip(struct vitro_vm *vm)
 {
+	/* Pairs with the release in vitro_irqchip_create(): it is complete. */
 	return smp_load_acquire(&vm->irqchip);
 }
 

@@ -53,8 +53,8 @@ int vitro_irqchip_create(struct vitro_vm *vm)
 	if (err)
 		goto routes;
 
-	smp_store_release(&vm->irqchip, chip);
-	smp_store_release(&vm->irqchip_in_kernel, true);
+	smp_store_release(&vm->irqchip, chip);	/* pairs with vitro_chip() */
+	smp_store_release(&vm->irqchip_in_kernel, true);	/* pairs with has_irqchip() */
 	return 0;
 routes:
 	vitro_routes_destroy(chip);

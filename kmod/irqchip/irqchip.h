@@ -72,16 +72,20 @@ void vitro_lapic_tsc_changed(struct vitro_vcpu *vcpu);
 u8 vitro_lapic_get_tpr(struct vitro_vcpu *vcpu);
 void vitro_lapic_set_tpr(struct vitro_vcpu *vcpu, u8 tpr);	/* MOV CR8 or user space */
 
-/* APIC registers by MMIO (offset in the page; xAPIC mode) and by MSR (0x800..0x8ff, x2APIC mode).
- * The vCPU's own thread, hot or not. 0, or 1: #GP (MSR) / not handled. */
+/*
+ * APIC registers by MMIO (offset in the page; xAPIC mode) and by MSR (0x800..0x8ff, x2APIC mode).
+ * The vCPU's own thread, hot or not. 0, or 1: #GP (MSR) / not handled.
+ */
 int vitro_lapic_mmio_read(struct vitro_vcpu *vcpu, u32 offset, int len, void *data);
 int vitro_lapic_mmio_write(struct vitro_vcpu *vcpu, u32 offset, int len, const void *data);
 int vitro_lapic_msr_read(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
 int vitro_lapic_msr_write(struct vitro_vcpu *vcpu, u32 msr, u64 value);
 /* gpa lies in the enabled xAPIC page? (for the MMIO path) */
 bool vitro_lapic_owns(struct vitro_vcpu *vcpu, u64 gpa);
-/* MSR_IA32_APICBASE: 0, or 1: #GP. @host: from user space, any consistent transition is allowed.
- * Stores to vcpu->msrs.apic_base. Works without in-kernel APIC too (stores only). */
+/*
+ * MSR_IA32_APICBASE: 0, or 1: #GP. @host: from user space, any consistent transition is allowed.
+ * Stores to vcpu->msrs.apic_base. Works without in-kernel APIC too (stores only).
+ */
 int vitro_apic_base_write(struct vitro_vcpu *vcpu, u64 value, bool host);
 /* MSR_IA32_TSC_DEADLINE */
 u64 vitro_lapic_get_deadline(struct vitro_vcpu *vcpu);

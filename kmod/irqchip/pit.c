@@ -549,7 +549,7 @@ int vitro_pit_create(struct vitro_vm *vm, const struct kvm_pit_config *config)
 		kfree(pit);
 		return err;
 	}
-	smp_store_release(&chip->pit, pit);
+	smp_store_release(&chip->pit, pit);	/* pairs with the_pit() of routing.c */
 	vitro_ioapic_update_watch(&chip->ioapic);
 	/* A tick from before this point has been acknowledged unheard. */
 	vitro_pit_mask_changed(pit);

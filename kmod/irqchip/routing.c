@@ -270,6 +270,12 @@ int vitro_set_irq(struct vitro_vm *vm, u32 gsi, int level)
 			       level ? VITRO_LINE_HIGH : VITRO_LINE_LOW);
 }
 
+static struct vitro_pit *the_pit(struct vitro_irqchip *chip)
+{
+	/* Pairs with the release in vitro_pit_create(): it is complete, or not there. */
+	return smp_load_acquire(&chip->pit);
+}
+
 /**
  * vitro_pins_acked() - the guest has ended the interrupts of some pins
  * @chip:	the VM's interrupt controllers
@@ -291,7 +297,7 @@ void vitro_pins_acked(struct vitro_irqchip *chip, u32 irqchip, u32 pins)
 	for_each_set_bit(pin, &bits, VITRO_IOAPIC_PINS) {
 		gsi = routes->gsi[irqchip][pin];
 		if (gsi == VITRO_PIT_GSI)
-			vitro_pit_acked(smp_load_acquire(&chip->pit));
+			vitro_pit_acked(the_pit(chip));
 		if (gsi >= 0 && resample)
 			vitro_irqfds_acked(chip, gsi);
 	}
@@ -316,7 +322,7 @@ void vitro_pin_mask_changed(struct vitro_irqchip *chip, u32 irqchip, u32 pin)
 	gsi = routes->gsi[irqchip][pin];
 	srcu_read_unlock(&chip->vm->srcu, idx);
 	if (gsi == VITRO_PIT_GSI)
-		vitro_pit_mask_changed(smp_load_acquire(&chip->pit));
+		vitro_pit_mask_changed(the_pit(chip));
 }
 
 /**

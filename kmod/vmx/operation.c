@@ -209,7 +209,7 @@ static void clear_vmcs_here(void *data)
  */
 void vmx_vmcs_deactivate(struct vitro_vmx *vmx)
 {
-	int cpu = smp_load_acquire(&vmx->vmcs_cpu);
+	int cpu = smp_load_acquire(&vmx->vmcs_cpu);	/* pairs with clear_vmcs() */
 
 	/* Fails if the CPU has gone offline: then it has cleared the VMCS. */
 	if (cpu >= 0)
