@@ -302,9 +302,8 @@ static void waits(uint64_t arg)
 	apic_write(APIC_DFR, 0xffffffff);
 	apic_write(APIC_LDR, 1U << (24 + guest_cpu()->id));
 	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
-	while (!stop) {
+	while (!stop)
 		take_interrupts();
-	}
 }
 
 /* How often vCPU @id took a vector. */
@@ -315,9 +314,8 @@ static uint32_t taken(uint32_t id, uint32_t vector)
 
 static void wait_taken(uint32_t id, uint32_t vector, uint32_t times)
 {
-	while (taken(id, vector) < times) {
+	while (taken(id, vector) < times)
 		take_interrupts();
-	}
 }
 
 static void broadcast_guest(uint64_t arg)

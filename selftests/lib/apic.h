@@ -114,9 +114,8 @@ void guest_eoi(struct guest_regs *regs);
 /* Sleep or spin until a vector was taken this often, interrupts on meanwhile. */
 static inline void guest_wait(uint32_t vector, uint32_t times)
 {
-	while (guest_cpu()->taken[vector] < times) {
+	while (guest_cpu()->taken[vector] < times)
 		take_interrupts();
-	}
 }
 
 /* The same with HLT. */

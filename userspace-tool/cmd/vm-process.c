@@ -33,7 +33,7 @@ enum vm_fd_kind vm_fd_kind(const char *link)
 }
 
 /* Calls @fn for each fd of @pid until it returns something but 0. */
-static int for_each_fd(int pid, int (*fn)(void *arg, int fd, enum vm_fd_kind kind), void *arg)
+static int visit_fds(int pid, int (*fn)(void *arg, int fd, enum vm_fd_kind kind), void *arg)
 {
 	char path[64], name[sizeof(path) + NAME_MAX + 1], link[128];
 	struct dirent *e;
@@ -78,7 +78,7 @@ int vm_process_find(void)
 		unsigned int pid;
 		size_t len = strlen(list);
 
-		if (parse_uint(e->d_name, INT32_MAX, &pid) || for_each_fd(pid, is_vm, NULL) <= 0)
+		if (parse_uint(e->d_name, INT32_MAX, &pid) || visit_fds(pid, is_vm, NULL) <= 0)
 			continue;
 		found = pid;
 		count++;
@@ -158,9 +158,9 @@ int vm_process_open(struct vm_process *p, int pid)
 	p->pidfd = syscall(SYS_pidfd_open, pid, 0);
 	if (p->pidfd < 0)
 		return explain(pid, errno);
-	ret = for_each_fd(pid, take_stats, p);
+	ret = visit_fds(pid, take_stats, p);
 	if (!ret && !p->nr)
-		ret = for_each_fd(pid, take_vcpus, p);
+		ret = visit_fds(pid, take_vcpus, p);
 	if (ret < 0)
 		ret = explain(pid, -ret);
 	else if (!p->nr)

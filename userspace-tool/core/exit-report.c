@@ -118,7 +118,8 @@ void vcpu_dump_registers(struct vcpu *vcpu)
 		note("vCPU %u: cannot read its registers: %s", vcpu->id, strerror(errno));
 		return;
 	}
-	fprintf(stderr, "  rip %016llx rflags %08llx\n"
+	fprintf(stderr,
+		"  rip %016llx rflags %08llx\n"
 		"  rax %016llx rbx %016llx rcx %016llx rdx %016llx\n"
 		"  rsi %016llx rdi %016llx rsp %016llx rbp %016llx\n"
 		"  r8  %016llx r9  %016llx r10 %016llx r11 %016llx\n"
@@ -133,7 +134,8 @@ void vcpu_dump_registers(struct vcpu *vcpu)
 	print_segment("gs", &s.gs);
 	print_segment("tr", &s.tr);
 	print_segment("ldt", &s.ldt);
-	fprintf(stderr, "  gdt base %016llx limit %04x  idt base %016llx limit %04x\n"
+	fprintf(stderr,
+		"  gdt base %016llx limit %04x  idt base %016llx limit %04x\n"
 		"  cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx cr8 %llx\n"
 		"  efer %04llx apic_base %llx\n",
 		s.gdt.base, s.gdt.limit, s.idt.base, s.idt.limit,

@@ -15,7 +15,7 @@ static uint8_t *map_aligned(uint64_t size)
 {
 	uint64_t room = size + LARGE_PAGE, head;
 	uint8_t *start = mmap(NULL, room, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (start == MAP_FAILED)
 		return NULL;

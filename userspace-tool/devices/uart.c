@@ -256,9 +256,8 @@ size_t uart_room(struct uart *uart)
 void uart_input(struct uart *uart, const uint8_t *data, size_t len)
 {
 	pthread_mutex_lock(&uart->lock);
-	while (len-- && uart->backlog_len < UART_BACKLOG) {
+	while (len-- && uart->backlog_len < UART_BACKLOG)
 		uart->backlog[(uart->backlog_head + uart->backlog_len++) % UART_BACKLOG] = *data++;
-	}
 	refill(uart);
 	update_irq(uart);
 	pthread_mutex_unlock(&uart->lock);

@@ -73,9 +73,9 @@ static int add_buffer(struct virtq *q, struct virtq_chain *c, const struct vring
 	if (d->flags & VRING_DESC_F_WRITE) {
 		c->nr_in++;
 		c->in_len += d->len;
-	} else if (c->nr_in) {
-		return -EPROTO;		/* device-readable ones come first */
 	} else {
+		if (c->nr_in)
+			return -EPROTO;		/* device-readable ones come first */
 		c->nr_out++;
 		c->out_len += d->len;
 	}

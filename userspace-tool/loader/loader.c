@@ -17,7 +17,7 @@ static int reject(const struct image *img, const uint8_t *head)
 
 	if (head[0] == 0x1f && head[1] == 0x8b)
 		guess = "; it looks gzip-compressed: decompress it first";
-	else if (!memcmp(head, "\xfd" "7zXZ", 5))
+	else if (!memcmp(head, "\3757zXZ", 5))
 		guess = "; it looks xz-compressed: decompress it first";
 	else if (!memcmp(head, "07070", 5))
 		guess = "; it is a cpio archive: did you mean --initrd?";

@@ -136,6 +136,7 @@ TEST(printed)
 TEST(printed_with_rates)
 {
 	static struct stats_table before;
+
 	vitro_file();
 	REQUIRE_OK(load(sizeof(file)));
 	before = table;
