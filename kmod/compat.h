@@ -5,12 +5,18 @@
 #ifndef VITRO_COMPAT_H
 #define VITRO_COMPAT_H
 
+#include <linux/cpu.h>
 #include <linux/eventfd.h>
 #include <linux/hrtimer.h>
+#include <linux/kvm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/syscore_ops.h>
 #include <linux/version.h>
+#include <asm/cpufeature.h>
+#include <asm/debugreg.h>
 #include <asm/msr.h>
 #include <asm/smp.h>
+#include <asm/svm.h>
 #include <asm/tlbflush.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
@@ -46,6 +52,73 @@ static inline void vitro_eventfd_signal(struct eventfd_ctx *ctx)
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #include <trace/events/ipi.h>
 #endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#include <asm/processor.h>	/* for cpuid() and its like */
+#define rdmsrq(msr, value)	rdmsrl(msr, value)
+#define wrmsrq(msr, value)	wrmsrl(msr, value)
+#define rdmsrq_safe(msr, value)	rdmsrl_safe(msr, value)
+#define wrmsrq_safe(msr, value)	wrmsrl_safe(msr, value)
+#else
+#include <asm/cpuid/api.h>
+#endif
+
+/* What main.c does in suspend and the like; the callbacks have got an argument. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define VITRO_SYSCORE_ARG		void
+#define VITRO_DEFINE_SYSCORE(name, suspend_fn, resume_fn, shutdown_fn)	\
+	static struct syscore_ops name = {				\
+		.suspend = suspend_fn,					\
+		.resume = resume_fn,					\
+		.shutdown = shutdown_fn,				\
+	}
+#define vitro_register_syscore		register_syscore_ops
+#define vitro_unregister_syscore	unregister_syscore_ops
+#else
+#define VITRO_SYSCORE_ARG		void *unused
+#define VITRO_DEFINE_SYSCORE(name, suspend_fn, resume_fn, shutdown_fn)	\
+	static const struct syscore_ops name##_ops = {			\
+		.suspend = suspend_fn,					\
+		.resume = resume_fn,					\
+		.shutdown = shutdown_fn,				\
+	};								\
+	static struct syscore name = { .ops = &name##_ops }
+#define vitro_register_syscore		register_syscore
+#define vitro_unregister_syscore	unregister_syscore
+#endif
+
+/* Newer kernels hide the member behind a name that warns: user space may change it. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+#define vitro_immediate_exit(run)	READ_ONCE((run)->immediate_exit__unsafe)
+#else
+#define vitro_immediate_exit(run)	READ_ONCE((run)->immediate_exit)
+#endif
+
+/* The bit of DR7 that is always 1; older kernels have no name for it. */
+#ifndef DR7_FIXED_1
+#define DR7_FIXED_1	0x400
+#endif
+
+/* The word of the VMCB that turns nested paging on, and its bit. */
+#ifdef SVM_MISC_ENABLE_NP
+#define vitro_vmcb_misc_ctl(control)	((control)->misc_ctl)
+#else
+#define vitro_vmcb_misc_ctl(control)	((control)->nested_ctl)
+#define SVM_MISC_ENABLE_NP		SVM_NESTED_CTL_NP_ENABLE
+#endif
+
+/*
+ * Whether to keep guests from one another's branch predictions. Newer kernels
+ * tell that to KVM alone; the processor and the command line are what is left.
+ */
+static inline bool vitro_use_ibpb(void)
+{
+#ifdef X86_FEATURE_USE_IBPB
+	return boot_cpu_has(X86_FEATURE_USE_IBPB);
+#else
+	return boot_cpu_has(X86_FEATURE_IBPB) && !cpu_mitigations_off();
+#endif
+}
 
 /* What the young callbacks of struct mmu_notifier_ops return: int, later bool. */
 typedef typeof(((struct mmu_notifier_ops *)0)->test_young(NULL, NULL, 0)) vitro_young_t;

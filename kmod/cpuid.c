@@ -13,6 +13,7 @@
 #include <asm/processor.h>
 
 #include "backend.h"
+#include "compat.h"
 #include "cpuid.h"
 #include "xstate.h"
 

@@ -8,6 +8,8 @@
 
 #include <linux/types.h>
 
+#include "compat.h"
+
 struct vitro_vcpu;
 
 /* Debug-register bits that <asm/debugreg.h> has no names for. */
@@ -17,7 +19,6 @@ struct vitro_vcpu;
 #define DR6_BS		0x4000ULL
 #define DR7_WRITABLE	0xffff23ffULL
 #define DR7_GD		0x2000ULL
-#define DR7_FIXED_1	0x400ULL
 #define DR7_ENABLED	0xffULL
 
 /*

@@ -12,10 +12,10 @@
 #include <linux/module.h>
 #include <linux/preempt.h>
 #include <linux/reboot.h>
-#include <linux/syscore_ops.h>
 #include <asm/processor.h>
 
 #include "backend.h"
+#include "compat.h"
 #include "dev.h"
 #include "run.h"
 
@@ -83,23 +83,24 @@ static int cpu_down_callback(unsigned int cpu)
 }
 
 /* Suspend and kexec run with one CPU online, IRQs off. */
-static int vitro_suspend(void)
+static int vitro_suspend(VITRO_SYSCORE_ARG)
 {
 	disable_this_cpu();
 	return 0;
 }
 
-static void vitro_resume(void)
+static void vitro_resume(VITRO_SYSCORE_ARG)
 {
 	if (!vitro_backend->cpu_enable())
 		cpumask_set_cpu(raw_smp_processor_id(), &enabled_cpus);
 }
 
-static struct syscore_ops vitro_syscore_ops = {
-	.suspend  = vitro_suspend,
-	.resume   = vitro_resume,
-	.shutdown = disable_this_cpu,
-};
+static void vitro_shutdown(VITRO_SYSCORE_ARG)
+{
+	disable_this_cpu();
+}
+
+VITRO_DEFINE_SYSCORE(vitro_syscore, vitro_suspend, vitro_resume, vitro_shutdown);
 
 static void disable_ipi(void *unused)
 {
@@ -175,7 +176,7 @@ static int __init vitro_init(void)
 		goto run_exit;
 	hotplug_state = err;
 
-	register_syscore_ops(&vitro_syscore_ops);
+	vitro_register_syscore(&vitro_syscore);
 	err = register_reboot_notifier(&vitro_reboot_notifier);
 	if (err)
 		goto unhotplug;
@@ -195,7 +196,7 @@ static int __init vitro_init(void)
 unreboot:
 	unregister_reboot_notifier(&vitro_reboot_notifier);
 unhotplug:
-	unregister_syscore_ops(&vitro_syscore_ops);
+	vitro_unregister_syscore(&vitro_syscore);
 	cpuhp_remove_state(hotplug_state);
 run_exit:
 	vitro_run_exit();
@@ -208,7 +209,7 @@ static void __exit vitro_exit(void)
 {
 	misc_deregister(&vitro_miscdev);
 	unregister_reboot_notifier(&vitro_reboot_notifier);
-	unregister_syscore_ops(&vitro_syscore_ops);
+	vitro_unregister_syscore(&vitro_syscore);
 	cpuhp_remove_state(hotplug_state);
 	vitro_run_exit();
 	vitro_backend->teardown();

@@ -14,6 +14,7 @@
 #include <linux/vmalloc.h>
 #include <asm/processor.h>
 
+#include "compat.h"
 #include "tdp_internal.h"
 
 /* As KVM: a page number of a slot fits an int. */

@@ -16,6 +16,7 @@
 
 #include "backend.h"
 #include "clock.h"
+#include "compat.h"
 #include "cpuid.h"
 #include "cr.h"
 #include "irqchip/irqchip.h"
@@ -95,7 +96,7 @@ u64 vitro_arch_capabilities(void)
 	u64 value = 0;
 
 	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
-		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, value);
+		rdmsrq(MSR_IA32_ARCH_CAPABILITIES, value);
 	/* L1D is flushed at VM entry where that is needed. */
 	return (value & ARCH_CAP_PASSED) | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 }
@@ -329,7 +330,7 @@ static int write_command(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 	if ((!host && !offered) || !there || value & ~1ULL)
 		return 1;
 	if (value && !host)
-		wrmsrl(msr, value);
+		wrmsrq(msr, value);
 	return 0;
 }
 

@@ -410,7 +410,7 @@ static int complete_last_exit(struct vitro_vcpu *vcpu)
 /* The KVM_RUN that starts a vCPU which waits for its start-up IPI. */
 static int wait_for_startup(struct vitro_vcpu *vcpu)
 {
-	if (vcpu->run->immediate_exit)
+	if (vitro_immediate_exit(vcpu->run))
 		return -EINTR;
 	block(vcpu);
 	if (signal_pending(current)) {
@@ -444,7 +444,7 @@ static int run_locked(struct vitro_vcpu *vcpu)
 	r = complete_last_exit(vcpu);
 	if (r <= 0)
 		return r;
-	if (READ_ONCE(vcpu->run->immediate_exit))
+	if (vitro_immediate_exit(vcpu->run))
 		return -EINTR;
 
 	/* With an APIC outside the kernel, CR8 is user space's to set. */

@@ -68,7 +68,7 @@ struct vitro_vm {
 	} clock;
 
 	struct vitro_vm_stats stats;
-	char stats_id[48];		/* "kvm-<pid>" of the statistics header */
+	char stats_id[32];		/* "kvm-<pid>" of the statistics header */
 };
 
 /* The number of vCPUs that exist now; so many of vm->vcpus are complete. */

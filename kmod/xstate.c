@@ -13,6 +13,7 @@
 #include <asm/fpu/xcr.h>
 #include <asm/processor.h>
 
+#include "compat.h"
 #include "cpuid.h"
 #include "vcpu.h"
 #include "xstate.h"

@@ -28,7 +28,7 @@ static bool svm_not_locked(void)
 {
 	u64 vm_cr;
 
-	return rdmsrl_safe(MSR_VM_CR, &vm_cr) || !(vm_cr & SVM_VM_CR_SVM_DIS_MASK);
+	return rdmsrq_safe(MSR_VM_CR, &vm_cr) || !(vm_cr & SVM_VM_CR_SVM_DIS_MASK);
 }
 
 static bool svm_has_npt(void)
@@ -119,7 +119,7 @@ static void svm_find_optional(void)
 	vitro_caps.has_xsaves = boot_cpu_has(X86_FEATURE_XSAVES);
 	vitro_caps.xss_host = 0;
 	if (vitro_caps.has_xsaves)
-		rdmsrl(MSR_IA32_XSS, vitro_caps.xss_host);
+		rdmsrq(MSR_IA32_XSS, vitro_caps.xss_host);
 }
 
 /**

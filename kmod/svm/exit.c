@@ -243,12 +243,12 @@ void svm_decode_exit(struct svm_vcpu *svm, struct vitro_exit *exit)
 
 	exit->reason = VITRO_EXIT_UNKNOWN;
 	exit->insn_len = 0;
-	exit->hw_reason = control->exit_code;
+	exit->hw_reason = svm_exit_code(svm->vmcb);
 	exit->hw_info = control->exit_info_1;
 
-	if (unlikely(control->exit_code == (u32)SVM_EXIT_ERR)) {
+	if (unlikely(exit->hw_reason == (u32)SVM_EXIT_ERR)) {
 		exit->reason = VITRO_EXIT_ENTRY_FAILED;
-		exit->fail.code = control->exit_code;
+		exit->fail.code = exit->hw_reason;
 		svm->failed_event = svm->event_inj;
 		svm_cancel_injection(&svm->vcpu);
 		if (svm->step != SVM_STEP_NONE)
@@ -259,7 +259,7 @@ void svm_decode_exit(struct svm_vcpu *svm, struct vitro_exit *exit)
 	if (unlikely(svm->event_inj || control->exit_int_info & SVM_EXITINTINFO_VALID))
 		svm_finish_injection(svm);
 
-	if (control->exit_code == SVM_EXIT_NPF)
+	if (exit->hw_reason == SVM_EXIT_NPF)
 		svm_decode_npf(svm, exit);
 	else
 		svm_decode_by_table(svm, exit);

@@ -298,7 +298,7 @@ void svm_dump(struct vitro_vcpu *vcpu)
 
 	pr_err("vCPU %u: VMCB\n", vcpu->id);
 	pr_err("exit_code=%#x info1=%#llx info2=%#llx int_info=%#x next_rip=%#llx\n",
-	       c->exit_code, c->exit_info_1, c->exit_info_2, c->exit_int_info, c->next_rip);
+	       svm_exit_code(vmcb), c->exit_info_1, c->exit_info_2, c->exit_int_info, c->next_rip);
 	pr_err("intercepts cr=%08x dr=%08x exc=%08x w3=%08x w4=%08x w5=%08x\n",
 	       c->intercepts[0], c->intercepts[1], c->intercepts[2], c->intercepts[3],
 	       c->intercepts[4], c->intercepts[5]);

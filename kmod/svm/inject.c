@@ -8,7 +8,6 @@
 #include <asm/processor-flags.h>
 #include <asm/traps.h>
 
-#include "../compat.h"
 #include "svm.h"
 
 /* #BP and #OF come from INT3 and INTO and push the RIP behind those. */
@@ -174,7 +173,7 @@ void svm_finish_injection(struct svm_vcpu *svm)
 
 	svm->event_inj = 0;
 	svm->vmcb->control.event_inj = 0;
-	if (unlikely(event & SVM_EXITINTINFO_VALID) && control->exit_code != SVM_EXIT_TASK_SWITCH)
+	if (unlikely(event & SVM_EXITINTINFO_VALID) && svm_exit_code(svm->vmcb) != SVM_EXIT_TASK_SWITCH)
 		svm_requeue(svm, event, control->exit_int_info_err);
 	svm->soft_len = 0;
 }

@@ -84,24 +84,24 @@ int svm_cpu_enable(void)
 	if (c->enabled)
 		return 0;
 
-	rdmsrl(MSR_EFER, efer);
+	rdmsrq(MSR_EFER, efer);
 	if (efer & EFER_SVME)
 		return -EBUSY;
-	if (!rdmsrl_safe(MSR_VM_CR, &value) && value & SVM_VM_CR_SVM_DIS_MASK)
+	if (!rdmsrq_safe(MSR_VM_CR, &value) && value & SVM_VM_CR_SVM_DIS_MASK)
 		return -EOPNOTSUPP;
-	if (!rdmsrl_safe(MSR_VM_HSAVE_PA, &value) && value)
+	if (!rdmsrq_safe(MSR_VM_HSAVE_PA, &value) && value)
 		return -EBUSY;
 
-	if (wrmsrl_safe(MSR_EFER, efer | EFER_SVME))
+	if (wrmsrq_safe(MSR_EFER, efer | EFER_SVME))
 		return -EOPNOTSUPP;
-	wrmsrl(MSR_VM_HSAVE_PA, c->hsave_pa);
+	wrmsrq(MSR_VM_HSAVE_PA, c->hsave_pa);
 
 	/* Applies to guests of whoever has SVM; it may hold anything. */
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
 		wrmsr(MSR_AMD64_TSC_RATIO, lower_32_bits(SVM_TSC_RATIO_DEFAULT),
 		      upper_32_bits(SVM_TSC_RATIO_DEFAULT));
 	if (boot_cpu_has(X86_FEATURE_RDTSCP))
-		rdmsrl(MSR_TSC_AUX, c->tsc_aux);
+		rdmsrq(MSR_TSC_AUX, c->tsc_aux);
 
 	/* The TLB may hold translations of earlier users of the ASIDs. */
 	c->asid_generation++;
@@ -127,7 +127,7 @@ void svm_cpu_disable(void)
 		return;
 	c->enabled = false;
 
-	rdmsrl(MSR_EFER, efer);
+	rdmsrq(MSR_EFER, efer);
 	if (!(efer & EFER_SVME))
 		return;
 	/* INIT, which a restart sends to other CPUs, is held back by GIF=0. */
@@ -135,8 +135,8 @@ void svm_cpu_disable(void)
 		     "2:\n"
 		     _ASM_EXTABLE(1b, 2b)
 		     : : : "memory");
-	wrmsrl(MSR_VM_HSAVE_PA, 0);
-	wrmsrl(MSR_EFER, efer & ~EFER_SVME);
+	wrmsrq(MSR_VM_HSAVE_PA, 0);
+	wrmsrq(MSR_EFER, efer & ~EFER_SVME);
 }
 
 /**

@@ -21,6 +21,7 @@
 #include <asm/svm.h>
 
 #include "../backend.h"
+#include "../compat.h"
 #include "../vcpu.h"
 
 /*
@@ -172,6 +173,12 @@ extern struct svm_caps svm_caps;
 static inline struct svm_vcpu *to_svm(struct vitro_vcpu *vcpu)
 {
 	return container_of(vcpu, struct svm_vcpu, vcpu);
+}
+
+/* Newer kernels describe it as 64 bits wide; no code has more than 32. */
+static inline u32 svm_exit_code(const struct vmcb *vmcb)
+{
+	return (u32)vmcb->control.exit_code;
 }
 
 static inline void svm_dirty(struct vmcb *vmcb, enum svm_clean group)

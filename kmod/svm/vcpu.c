@@ -109,7 +109,7 @@ static void svm_init_control(struct svm_vcpu *svm)
 	control->msrpm_base_pa = svm_msrpm_pa;
 	control->int_ctl = V_INTR_MASKING_MASK;
 	control->tsc_offset = svm->vcpu.tsc_offset;
-	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
+	vitro_vmcb_misc_ctl(control) = SVM_MISC_ENABLE_NP;
 	svm_set_root(&svm->vcpu, svm->vcpu.vm->tdp.root_hpa);
 }
 
@@ -272,7 +272,7 @@ static void svm_sync_tsc_aux(struct svm_vcpu *svm)
 
 	if (svm->aux_loaded && svm->aux_value == value)
 		return;
-	wrmsrl(MSR_TSC_AUX, value);
+	wrmsrq(MSR_TSC_AUX, value);
 	svm->aux_value = value;
 	svm->aux_loaded = true;
 }
@@ -294,8 +294,8 @@ void svm_load(struct vitro_vcpu *vcpu, int cpu)
 	/* One guest's branch history must not steer another's. */
 	if (c->last_id != svm->id) {
 		c->last_id = svm->id;
-		if (static_cpu_has(X86_FEATURE_USE_IBPB))
-			wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+		if (vitro_use_ibpb())
+			wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 	}
 	svm_save_host(c);
 	svm->entered = false;
@@ -310,12 +310,12 @@ void svm_put(struct vitro_vcpu *vcpu)
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	if (svm->aux_loaded) {
-		wrmsrl(MSR_TSC_AUX, this_cpu_ptr(&svm_cpu)->tsc_aux);
+		wrmsrq(MSR_TSC_AUX, this_cpu_ptr(&svm_cpu)->tsc_aux);
 		svm->aux_loaded = false;
 	}
 	/* User space must not run with the guest's branch history (VMSCAPE). */
 	if (svm->entered && cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
-		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+		wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
 /*
@@ -379,7 +379,7 @@ static void svm_after_exit(struct svm_vcpu *svm, struct svm_cpu *c)
 	 * known. What the VMCB holds now need not be the guest's (in QEMU's TCG
 	 * it is the host's).
 	 */
-	if (unlikely(vmcb->control.exit_code == (u32)SVM_EXIT_ERR))
+	if (unlikely(svm_exit_code(vmcb) == (u32)SVM_EXIT_ERR))
 		return;
 
 	vcpu->gpr[VITRO_RAX] = vmcb->save.rax;
@@ -424,17 +424,16 @@ void svm_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
 		guest_spec = vcpu->msrs.spec_ctrl;
 	}
 	if (unlikely(vitro_caps.xss_host))
-		wrmsrl(MSR_IA32_XSS, 0);
+		wrmsrq(MSR_IA32_XSS, 0);
 
 	off = vitro_svm_switch(vcpu, svm->vmcb_pa, c->host_pa, guest_spec, host_spec);
 
 	if (unlikely(vitro_caps.xss_host))
-		wrmsrl(MSR_IA32_XSS, vitro_caps.xss_host);
+		wrmsrq(MSR_IA32_XSS, vitro_caps.xss_host);
 	svm->failed_off = off;
 	if (unlikely(off)) {
 		svm->failed_cpu = vcpu->cpu;
 		svm->vmcb->control.exit_code = SVM_EXIT_ERR;
-		svm->vmcb->control.exit_code_hi = SVM_EXIT_ERR;
 	}
 	svm_after_exit(svm, c);
 	svm_decode_exit(svm, exit);

@@ -136,23 +136,23 @@ static int read_config(struct vmx_config *c)
 	int i;
 
 	memset(c, 0, sizeof(*c));
-	if (rdmsrl_safe(MSR_IA32_VMX_BASIC, &basic) || !(basic & VMX_BASIC_TRUE_CTLS))
+	if (rdmsrq_safe(MSR_IA32_VMX_BASIC, &basic) || !(basic & VMX_BASIC_TRUE_CTLS))
 		return -EIO;
 	c->revision = vmx_basic_vmcs_revision_id(basic);
 	c->error_codes = basic & BIT_ULL(56);
 
 	for (i = 0; i < VMX_NR_WORDS; i++) {
-		if (rdmsrl_safe(words[i].msr, &value))
+		if (rdmsrq_safe(words[i].msr, &value))
 			return -EIO;
 		c->must[i] = lower_32_bits(value);
 		c->may[i] = upper_32_bits(value);
 	}
-	if (rdmsrl_safe(MSR_IA32_VMX_EPT_VPID_CAP, &c->ept_vpid) ||
-	    rdmsrl_safe(MSR_IA32_VMX_MISC, &c->misc) ||
-	    rdmsrl_safe(MSR_IA32_VMX_CR0_FIXED0, &c->cr0_must) ||
-	    rdmsrl_safe(MSR_IA32_VMX_CR0_FIXED1, &c->cr0_may) ||
-	    rdmsrl_safe(MSR_IA32_VMX_CR4_FIXED0, &c->cr4_must) ||
-	    rdmsrl_safe(MSR_IA32_VMX_CR4_FIXED1, &c->cr4_may))
+	if (rdmsrq_safe(MSR_IA32_VMX_EPT_VPID_CAP, &c->ept_vpid) ||
+	    rdmsrq_safe(MSR_IA32_VMX_MISC, &c->misc) ||
+	    rdmsrq_safe(MSR_IA32_VMX_CR0_FIXED0, &c->cr0_must) ||
+	    rdmsrq_safe(MSR_IA32_VMX_CR0_FIXED1, &c->cr0_may) ||
+	    rdmsrq_safe(MSR_IA32_VMX_CR4_FIXED0, &c->cr4_must) ||
+	    rdmsrq_safe(MSR_IA32_VMX_CR4_FIXED1, &c->cr4_may))
 		return -EIO;
 	/* An unrestricted guest may turn protection and paging off. */
 	c->cr0_must &= ~(u64)(X86_CR0_PE | X86_CR0_PG);
@@ -271,7 +271,7 @@ static int check_firmware(void)
 {
 	u64 value;
 
-	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &value))
+	if (rdmsrq_safe(MSR_IA32_FEAT_CTL, &value))
 		return 0;
 	if (value & FEAT_CTL_LOCKED && !(value & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX)) {
 		pr_err("CPU %d: VT-x is locked off by firmware (IA32_FEATURE_CONTROL=%#llx): enable it in the firmware set-up\n",

@@ -119,7 +119,7 @@ static void decode_ept_violation(struct vitro_vmx *vmx, struct vitro_exit *exit)
 	exit->hw_info = q;
 	exit->fault.gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
 	exit->fault.access = access;
-	exit->fault.present = q & EPT_VIOLATION_RWX_MASK;
+	exit->fault.present = q & VMX_EPT_VIOLATION_RWX;
 	exit->fault.walk = !(q & EPT_VIOLATION_GVA_TRANSLATED);
 }
 

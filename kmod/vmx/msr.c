@@ -111,12 +111,12 @@ void vmx_read_host_msrs(struct vmx_cpu *c)
 	int i;
 
 	for (i = 0; i < VMX_NR_USER_MSRS; i++)
-		rdmsrl(user_msrs[i], c->user_msrs[i]);
+		rdmsrq(user_msrs[i], c->user_msrs[i]);
 	c->tsc_aux = 0;
 	if (vitro_caps.has_rdtscp)
-		rdmsrl(MSR_TSC_AUX, c->tsc_aux);
-	rdmsrl(MSR_IA32_SYSENTER_ESP, c->sysenter_esp);
-	rdmsrl(MSR_GS_BASE, c->gs_base);
+		rdmsrq(MSR_TSC_AUX, c->tsc_aux);
+	rdmsrq(MSR_IA32_SYSENTER_ESP, c->sysenter_esp);
+	rdmsrq(MSR_GS_BASE, c->gs_base);
 }
 
 /**
@@ -145,11 +145,11 @@ void vmx_switch_to_guest(struct vitro_vmx *vmx)
 		vmx->host_fs_base = host->fs_base;
 	}
 
-	rdmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
-	wrmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+	rdmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	wrmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	for (i = 0; i < VMX_NR_USER_MSRS; i++)
 		if (vmx->user_msrs[i] != c->user_msrs[i])
-			wrmsrl(user_msrs[i], vmx->user_msrs[i]);
+			wrmsrq(user_msrs[i], vmx->user_msrs[i]);
 	vmx->tsc_aux = c->tsc_aux;
 	vmx->guest_loaded = true;
 }
@@ -168,12 +168,12 @@ void vmx_switch_to_host(struct vitro_vmx *vmx)
 	int i;
 
 	local_irq_save(flags);
-	rdmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+	rdmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	for (i = 0; i < VMX_NR_USER_MSRS; i++)
 		if (vmx->user_msrs[i] != c->user_msrs[i])
-			wrmsrl(user_msrs[i], c->user_msrs[i]);
+			wrmsrq(user_msrs[i], c->user_msrs[i]);
 	if (vmx->tsc_aux != c->tsc_aux)
-		wrmsrl(MSR_TSC_AUX, c->tsc_aux);
+		wrmsrq(MSR_TSC_AUX, c->tsc_aux);
 
 	if (unlikely(host->ldt))
 		asm volatile("lldt %0" : : "m" (host->ldt));
@@ -184,11 +184,11 @@ void vmx_switch_to_host(struct vitro_vmx *vmx)
 	/* Loading a selector changes the base: that comes after. */
 	if (unlikely(host->fs)) {
 		loadsegment(fs, host->fs);
-		wrmsrl(MSR_FS_BASE, host->fs_base);
+		wrmsrq(MSR_FS_BASE, host->fs_base);
 	}
 	if (unlikely(host->gs))
 		load_gs_index(host->gs);
-	wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	wrmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
 
 	/* Exits set the limits of GDTR to 64 KiB and of the TSS to its minimum. */
 	load_fixmap_gdt(raw_smp_processor_id());
@@ -215,7 +215,7 @@ void vmx_sync_msrs(struct vitro_vmx *vmx)
 	if (vcpu->msrs.tsc_aux != vmx->tsc_aux && vitro_caps.has_rdtscp &&
 	    vcpu_has(vcpu, VITRO_GF_RDTSCP | VITRO_GF_RDPID)) {
 		vmx->tsc_aux = vcpu->msrs.tsc_aux;
-		wrmsrl(MSR_TSC_AUX, vmx->tsc_aux);
+		wrmsrq(MSR_TSC_AUX, vmx->tsc_aux);
 	}
 }
 
@@ -243,7 +243,7 @@ static u64 get_kernel_gs_base(struct vitro_vmx *vmx)
 	/* Being scheduled out moves it from the MSR to the field. */
 	preempt_disable();
 	if (vmx->guest_loaded)
-		rdmsrl(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+		rdmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	value = vmx->kernel_gs_base;
 	preempt_enable();
 	return value;
@@ -254,7 +254,7 @@ static void set_kernel_gs_base(struct vitro_vmx *vmx, u64 value)
 	preempt_disable();
 	vmx->kernel_gs_base = value;
 	if (vmx->guest_loaded)
-		wrmsrl(MSR_KERNEL_GS_BASE, value);
+		wrmsrq(MSR_KERNEL_GS_BASE, value);
 	preempt_enable();
 }
 
@@ -267,7 +267,7 @@ static int set_user_msr(struct vitro_vmx *vmx, int i, u64 value)
 	preempt_disable();
 	vmx->user_msrs[i] = value;
 	if (vmx->guest_loaded)
-		wrmsrl(user_msrs[i], value);
+		wrmsrq(user_msrs[i], value);
 	preempt_enable();
 	return 0;
 }

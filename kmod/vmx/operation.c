@@ -20,7 +20,6 @@
 #include <asm/msr.h>
 #include <asm/special_insns.h>
 
-#include "../compat.h"
 #include "vmx.h"
 
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
@@ -64,6 +63,10 @@ int vmx_setup(void)
 {
 	int err;
 
+	if (!VITRO_CAN_KEEP_VMXE) {
+		pr_err("this kernel lets no module but KVM stay in VMX operation: vitro cannot use VT-x here\n");
+		return -EOPNOTSUPP;
+	}
 	err = alloc_vmxon_pages();
 	if (err)
 		return err;
@@ -98,11 +101,11 @@ static int unlock_vmxon(void)
 	u64 value;
 
 	/* A processor or a hypervisor without the MSR does not lock. */
-	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &value))
+	if (rdmsrq_safe(MSR_IA32_FEAT_CTL, &value))
 		return 0;
 	if (!(value & FEAT_CTL_LOCKED)) {
 		value |= FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX;
-		if (wrmsrl_safe(MSR_IA32_FEAT_CTL, value))
+		if (wrmsrq_safe(MSR_IA32_FEAT_CTL, value))
 			return -EIO;
 	}
 	return value & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX ? 0 : -EOPNOTSUPP;
@@ -144,6 +147,8 @@ int vmx_cpu_enable(void)
 	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	int err;
 
+	if (!VITRO_CAN_KEEP_VMXE)
+		return -EOPNOTSUPP;
 	if (__read_cr4() & X86_CR4_VMXE)
 		return -EBUSY;
 	err = vmx_check_cpu();
@@ -183,7 +188,7 @@ void vmx_cpu_disable(void)
 	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	struct vitro_vmx *vmx, *next;
 
-	if (!c->on)
+	if (!VITRO_CAN_KEEP_VMXE || !c->on)
 		return;
 	/* An NMI may have interrupted a change of the list; all is lost anyway. */
 	if (!in_nmi())

@@ -75,7 +75,7 @@ static bool needs_l1d_flush(void)
 	    !boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return false;
 	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
-		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, arch_cap);
+		rdmsrq(MSR_IA32_ARCH_CAPABILITIES, arch_cap);
 	return !(arch_cap & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH);
 }
 
@@ -199,7 +199,7 @@ static void write_preemption_timer(void)
 {
 	u64 ticks = (u64)tsc_khz * MAX_GUEST_MS;
 
-	ticks >>= vmx_config.misc & VMX_MISC_PREEMPTION_TIMER_RATE_MASK;
+	ticks >>= vmx_misc_preemption_timer_rate(vmx_config.misc);
 	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, clamp_t(u64, ticks, 1, U32_MAX));
 }
 
@@ -254,13 +254,13 @@ static void write_host_constants(struct vitro_vmx *vmx)
 	vmcs_write(HOST_GS_SELECTOR, 0);
 	vmcs_write(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
 	vmcs_write(HOST_RIP, (unsigned long)vmx_exit_point);
-	rdmsrl(MSR_IA32_SYSENTER_CS, value);
+	rdmsrq(MSR_IA32_SYSENTER_CS, value);
 	vmcs_write(HOST_IA32_SYSENTER_CS, value);
-	rdmsrl(MSR_IA32_SYSENTER_EIP, value);
+	rdmsrq(MSR_IA32_SYSENTER_EIP, value);
 	vmcs_write(HOST_IA32_SYSENTER_EIP, value);
-	rdmsrl(MSR_EFER, value);
+	rdmsrq(MSR_EFER, value);
 	vmcs_write(HOST_IA32_EFER, value);
-	rdmsrl(MSR_IA32_CR_PAT, value);
+	rdmsrq(MSR_IA32_CR_PAT, value);
 	vmcs_write(HOST_IA32_PAT, value);
 	vmx->host_cr3 = 0;
 	vmcs_write(HOST_CR3, 0);
@@ -338,8 +338,8 @@ void vmx_vcpu_reset(struct vitro_vcpu *vcpu, bool init)
 /* Keeps one guest's branch training from another's predictions. */
 static void branch_barrier(void)
 {
-	if (boot_cpu_has(X86_FEATURE_USE_IBPB))
-		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+	if (vitro_use_ibpb())
+		wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
 /*
@@ -491,14 +491,14 @@ static noinline void look_at_host(struct vitro_vmx *vmx)
 		vmcs_write(HOST_CR4, cr4);
 		vmx->host_cr4 = cr4;
 	}
-	rdmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
+	rdmsrq(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
 	if (static_branch_unlikely(&has_pebs))
-		rdmsrl(MSR_IA32_PEBS_ENABLE, vmx->host.pebs);
+		rdmsrq(MSR_IA32_PEBS_ENABLE, vmx->host.pebs);
 	if (static_branch_unlikely(&use_spec_ctrl))
 		vmx->entry.host_spec_ctrl = spec_ctrl_current();
 	/* The fast path brings nothing into the cache that is not the guest's. */
 	if (static_branch_unlikely(&flush_l1d))
-		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH_CMD);
+		wrmsrq(MSR_IA32_FLUSH_CMD, L1D_FLUSH_CMD);
 	vmx->host_msrs = vmx->host.debugctl || vmx->host.pebs;
 }
 
@@ -509,16 +509,16 @@ static noinline void look_at_host(struct vitro_vmx *vmx)
 static noinline void stop_host_msrs(struct vitro_vmx *vmx)
 {
 	if (vmx->host.pebs)
-		wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
+		wrmsrq(MSR_IA32_PEBS_ENABLE, 0);
 }
 
 /* Exits clear IA32_DEBUGCTL. */
 static noinline void restart_host_msrs(struct vitro_vmx *vmx)
 {
 	if (vmx->host.debugctl)
-		wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
+		wrmsrq(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
 	if (vmx->host.pebs)
-		wrmsrl(MSR_IA32_PEBS_ENABLE, vmx->host.pebs);
+		wrmsrq(MSR_IA32_PEBS_ENABLE, vmx->host.pebs);
 }
 
 /*

@@ -23,6 +23,9 @@ void vmx_insn_failed(const char *insn, u64 operand, u64 value);
 #define VMX_EXEC_ENCLV		BIT(28)		/* secondary: ENCLV exiting */
 #define VMX_ENCLV_BITMAP	0x00002036	/* field: ENCLV-exiting bitmap */
 
+/* Exit qualification of an EPT violation: what the tables permitted. */
+#define VMX_EPT_VIOLATION_RWX	(VMX_EPT_RWX_MASK << 3)
+
 /**
  * vmcs_read() - read a field of the current VMCS
  * @field: its encoding

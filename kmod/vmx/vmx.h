@@ -43,6 +43,7 @@
 #include <asm/vmx.h>
 
 #include "../backend.h"
+#include "../compat.h"
 #include "../vcpu.h"
 #include "vmcs.h"
 
