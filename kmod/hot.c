@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Entering and leaving the hot level: FPU, XCR0 and debug registers.
+ * Entering and leaving the hot level: FPU and XCR0, then debug registers.
  *
  * kernel_fpu_begin() saves what user space had in the registers and keeps
  * interrupt handlers from using the FPU until kernel_fpu_end(); between them
@@ -43,15 +43,24 @@ static void restore_xcr0(struct vitro_vcpu *vcpu)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vitro_host_xcr0);
 }
 
-/*
- * The guest's breakpoints need their addresses in the processor. The kernel's
- * own are off meanwhile: VM entry loads the guest's DR7, VM exit disables it.
- * DR6 is not switched: accesses to it and #DB exit.
+/**
+ * vitro_hot_debug_load() - put the guest's enabled breakpoints into the processor
+ * @vcpu: the vCPU
+ *
+ * The kernel's own are turned off before the addresses change: they would
+ * fire at addresses that the guest has chosen, in the kernel. VM entry loads
+ * the guest's DR7, VM exit disables it. DR6 is not switched: accesses to it and #DB
+ * exit.
+ *
+ * Context: IRQs off until vitro_hot_debug_restore(), as an interrupt may change
+ *	    the kernel's.
  */
-static void load_debugregs(struct vitro_vcpu *vcpu)
+void vitro_hot_debug_load(struct vitro_vcpu *vcpu)
 {
-	if (!(vcpu->dr7 & DR7_ENABLED))
+	if (likely(!(vcpu->dr7 & DR7_ENABLED)))
 		return;
+	if (hw_breakpoint_active())
+		set_debugreg(0, 7);
 	get_debugreg(vcpu->host_dr[0], 0);
 	get_debugreg(vcpu->host_dr[1], 1);
 	get_debugreg(vcpu->host_dr[2], 2);
@@ -63,18 +72,28 @@ static void load_debugregs(struct vitro_vcpu *vcpu)
 	vcpu->dr_loaded = true;
 }
 
-static void restore_debugregs(struct vitro_vcpu *vcpu)
+/**
+ * vitro_hot_debug_restore() - give the kernel its breakpoints back
+ * @vcpu: the vCPU, after its last exit
+ *
+ * Context: IRQs off.
+ */
+void vitro_hot_debug_restore(struct vitro_vcpu *vcpu)
 {
 	if (vcpu->dr_loaded) {
 		vcpu->dr_loaded = false;
+		/* VM exit has disabled DR7, but for QEMU's TCG. */
+		set_debugreg(0, 7);
 		set_debugreg(vcpu->host_dr[0], 0);
 		set_debugreg(vcpu->host_dr[1], 1);
 		set_debugreg(vcpu->host_dr[2], 2);
 		set_debugreg(vcpu->host_dr[3], 3);
 	}
-	/* VM exit has cleared DR7. */
-	if (hw_breakpoint_active())
+	if (hw_breakpoint_active()) {
+		/* The guest's debug exceptions may have left their bits. */
+		set_debugreg(DR6_RESERVED, 6);
 		set_debugreg(__this_cpu_read(cpu_dr7), 7);
+	}
 }
 
 /**
@@ -88,7 +107,6 @@ void vitro_hot_begin(struct vitro_vcpu *vcpu)
 	kernel_fpu_begin_mask(0);
 	vitro_xstate_load(vcpu);
 	load_xcr0(vcpu);
-	load_debugregs(vcpu);
 	vcpu->hot = true;
 }
 
@@ -101,7 +119,6 @@ void vitro_hot_begin(struct vitro_vcpu *vcpu)
 void vitro_hot_end(struct vitro_vcpu *vcpu)
 {
 	vcpu->hot = false;
-	restore_debugregs(vcpu);
 	restore_xcr0(vcpu);
 	vitro_xstate_save(vcpu);
 	kernel_fpu_end();

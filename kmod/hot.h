@@ -10,6 +10,8 @@ struct vitro_vcpu;
 
 void vitro_hot_begin(struct vitro_vcpu *vcpu);
 void vitro_hot_end(struct vitro_vcpu *vcpu);
+void vitro_hot_debug_load(struct vitro_vcpu *vcpu);
+void vitro_hot_debug_restore(struct vitro_vcpu *vcpu);
 void vitro_hot_xcr0(struct vitro_vcpu *vcpu);
 
 #endif /* VITRO_HOT_H */

@@ -334,8 +334,11 @@ static int enter_guest(struct vitro_vcpu *vcpu)
 	vcpu->host_changed = true;
 	vtime_account_guest_enter();
 
-	if (!xfer_to_guest_mode_work_pending())
+	if (!xfer_to_guest_mode_work_pending()) {
+		vitro_hot_debug_load(vcpu);
 		exited = inner_loop(vcpu);
+		vitro_hot_debug_restore(vcpu);
+	}
 
 	/*
 	 * The interrupt that ended the guest's run is taken here and counts as

@@ -1,0 +1,584 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ways in which guests have hurt hosts: instructions and MSRs that were not
+ * intercepted, exceptions without end, breakpoints that fired in the host.
+ * docs/security.md lists the classes.
+ */
+#include <fcntl.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+#define TRAP_DB	1
+#define TRAP_UD	6
+#define TRAP_GP	13
+
+/* Of a vCPU's binary statistics, the value of that name. */
+static uint64_t statistic(struct vcpu *vcpu, const char *name)
+{
+	static char buf[1 << 16] __attribute__((aligned(8)));
+	const struct kvm_stats_header *head = (const void *)buf;
+	const struct kvm_stats_desc *desc;
+	int fd = REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL));
+	uint32_t i;
+
+	REQUIRE(pread(fd, buf, sizeof(buf), 0) > 0, "pread");
+	close(fd);
+	for (i = 0; i < head->num_desc; i++) {
+		desc = (const void *)(buf + head->desc_offset + i *
+				      (sizeof(*desc) + head->name_size));
+		if (!strcmp(desc->name, name))
+			return *(uint64_t *)(buf + head->data_offset +
+					     desc->offset);
+	}
+	REQUIRE(false, "no statistic %s", name);
+	return 0;
+}
+
+#define EXPECT_UD(insn)							\
+	do {								\
+		page[0] = 0;						\
+		G_CHECK_EQ(GUEST_TRY(insn, : : "a"(page), "c"(0), "d"(0) \
+				     : "memory"), TRAP_UD);		\
+		G_CHECK_EQ(page[0], 0);					\
+	} while (0)
+
+static uint64_t page[512] __attribute__((aligned(4096)));
+
+/* RAX is the address of a page: each would do something if it were let through. */
+static void vm_insns_guest(uint64_t arg)
+{
+	(void)arg;
+	EXPECT_UD("vmsave");
+	EXPECT_UD("vmload");
+	EXPECT_UD("vmrun");
+	EXPECT_UD("stgi");
+	EXPECT_UD("clgi");
+	EXPECT_UD("invlpga");
+	EXPECT_UD("skinit");
+	EXPECT_UD("vmxon (%%rax)");
+	EXPECT_UD("vmxoff");
+	EXPECT_UD("vmclear (%%rax)");
+	EXPECT_UD("vmptrld (%%rax)");
+	EXPECT_UD("vmptrst (%%rax)");
+	EXPECT_UD("vmlaunch");
+	EXPECT_UD("vmresume");
+	EXPECT_UD("vmread %%rcx, %%rdx");
+	EXPECT_UD("vmwrite %%rcx, %%rdx");
+	EXPECT_UD("vmfunc");
+	EXPECT_UD("invept (%%rax), %%rcx");
+	EXPECT_UD("invvpid (%%rax), %%rcx");
+	EXPECT_UD("encls");
+	EXPECT_UD("enclv");
+	EXPECT_UD("pconfig");
+	EXPECT_UD("monitor %%rax, %%ecx, %%edx");
+	EXPECT_UD("mwait %%eax, %%ecx");
+	EXPECT_UD("rsm");
+	/* GETSEC raises #UD as long as CR4.SMXE is clear. */
+	EXPECT_UD(".byte 0x0f, 0x37");
+	/* CR4.VMXE, CR4.SMXE and EFER.SVME are not for guests. */
+	G_CHECK_EQ(GUEST_TRY("mov %0, %%cr4", : : "r"(read_cr4() | 1 << 13)
+			     : "memory"), TRAP_GP);
+	G_CHECK_EQ(GUEST_TRY("mov %0, %%cr4", : : "r"(read_cr4() | 1 << 14)
+			     : "memory"), TRAP_GP);
+	G_CHECK_EQ(wrmsr_try(0xc0000080, rdmsr(0xc0000080) | 1 << 12), TRAP_GP);
+	G_CHECK_EQ(rdmsr(0xc0000080) & 1 << 12, 0);
+	/* An XCR0 without x87, a component that there is not, another register. */
+	write_cr4(read_cr4() | 1 << 18);
+	G_CHECK_EQ(read_cr4() >> 18 & 1, 1);
+	guest_sync(1, 0);
+	G_CHECK_EQ(GUEST_TRY("xsetbv", : : "a"(6), "d"(0), "c"(0)), TRAP_GP);
+	G_CHECK_EQ(GUEST_TRY("xsetbv", : : "a"(1), "d"(1 << 30), "c"(0)), TRAP_GP);
+	G_CHECK_EQ(GUEST_TRY("xsetbv", : : "a"(1), "d"(0), "c"(1)), TRAP_GP);
+}
+
+/* VMLOAD, SKINIT and their like, which show or change what is the host's. */
+TEST(virtualization_instructions)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, vm_insns_guest);
+	struct kvm_cpuid_entry2 *leaf;
+
+	leaf = cpuid_find(kvm_supported_cpuid(), 1, 0);
+	if (!(leaf->ecx & 1 << 26))
+		test_skip("no XSAVE");
+	EXPECT_SYNC(vcpu, 1);
+	EXPECT_DONE(vcpu);
+}
+
+/* Ranges of the permission maps of both vendors. */
+static const uint32_t msr_ranges[] = { 0, 0xc0000000, 0xc0010000 };
+
+#define MSRS_IN_RANGE	0x2000
+
+static void read_msrs_guest(uint64_t first)
+{
+	uint64_t value;
+	uint32_t i;
+
+	for (i = 0; i < MSRS_IN_RANGE; i++)
+		rdmsr_try(first + i, &value);
+}
+
+/* Those that are switched with the guest, so that they need no exit. */
+static bool passed_through(uint32_t msr)
+{
+	switch (msr) {
+	case 0x174 ... 0x176:		/* IA32_SYSENTER_* */
+	case 0xc0000081 ... 0xc0000084:	/* STAR, LSTAR, CSTAR, SFMASK */
+	case 0xc0000100 ... 0xc0000102:	/* FS, GS, KERNEL_GS base */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Every MSR that is not switched with the guest exits. */
+TEST_LIMIT(msr_intercepts, 240)
+{
+	uint32_t i, msr, want;
+	struct vcpu *vcpu;
+
+	NEED_CAP(KVM_CAP_BINARY_STATS_FD);
+	if (kvm_is_stock())
+		test_skip("the statistics are vitro's");
+	for (i = 0; i < ARRAY_SIZE(msr_ranges); i++) {
+		vcpu = vcpu_new(vm_new(0), 0, read_msrs_guest);
+		vcpu_arg(vcpu, msr_ranges[i]);
+		EXPECT_DONE(vcpu);
+		want = MSRS_IN_RANGE;
+		for (msr = 0; msr < MSRS_IN_RANGE; msr++)
+			want -= passed_through(msr_ranges[i] + msr);
+		CHECK_EQ(statistic(vcpu, "exits_rdmsr"), want);
+	}
+}
+
+static const uint32_t host_msrs[] = {
+	0x1b, 0x3a, 0x48, 0x17a, 0x17b, 0x174, 0x175, 0x176, 0x1a0, 0x1d9,
+	0x200, 0x201, 0x250, 0x277, 0x2ff, 0x38d, 0x38f, 0x3f1, 0x400, 0x401,
+	0x480, 0x570, 0x6e1, 0xda0,
+	0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000103,
+	0xc0000104, 0xc0010000, 0xc0010010, 0xc0010015, 0xc0010016, 0xc001001f,
+	0xc0010055, 0xc0010058, 0xc0010111, 0xc0010112, 0xc0010113, 0xc0010114,
+	0xc0010117, 0xc0011020, 0xc0011022, 0xc0011023, 0xc0011029,
+};
+
+static void write_msrs_guest(uint64_t arg)
+{
+	uint64_t value, i;
+	uint32_t bit;
+
+	(void)arg;
+	for (i = 0; i < ARRAY_SIZE(host_msrs); i++) {
+		wrmsr_try(host_msrs[i], ~0ULL);
+		wrmsr_try(host_msrs[i], 0x1000);
+		wrmsr_try(host_msrs[i], 0);
+		if (rdmsr_try(host_msrs[i], &value) != GUEST_NO_TRAP)
+			value = 0;
+		for (bit = 0; bit < 48; bit++)
+			wrmsr_try(host_msrs[i], value ^ 1ULL << bit);
+	}
+}
+
+static bool host_msr(int fd, uint32_t msr, uint64_t *value)
+{
+	return pread(fd, value, sizeof(*value), msr) == sizeof(*value);
+}
+
+/* Whatever the guest writes, the host's registers keep their values. */
+TEST(host_msrs)
+{
+	uint64_t before[ARRAY_SIZE(host_msrs)], after;
+	bool there[ARRAY_SIZE(host_msrs)];
+	struct vcpu *vcpu;
+	cpu_set_t set;
+	uint32_t i;
+	int fd;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	REQUIRE(!sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity");
+	fd = open("/dev/cpu/0/msr", O_RDONLY);
+	if (fd < 0)
+		test_skip("no /dev/cpu/0/msr: %s", strerror(errno));
+	vcpu = vcpu_new(vm_new(VM_IRQCHIP), 0, write_msrs_guest);
+	for (i = 0; i < ARRAY_SIZE(host_msrs); i++)
+		there[i] = host_msr(fd, host_msrs[i], &before[i]);
+	EXPECT_DONE(vcpu);
+	for (i = 0; i < ARRAY_SIZE(host_msrs); i++) {
+		if (!there[i])
+			continue;
+		CHECK(host_msr(fd, host_msrs[i], &after) && after == before[i],
+		      "MSR %#x was %#llx, is %#llx", host_msrs[i],
+		      (unsigned long long)before[i], (unsigned long long)after);
+	}
+}
+
+/* 32-bit code at CPL 3 whose stack is misaligned, and whose #AC handler has it, too. */
+BLOB(alignment,
+     ".code32\n"
+     "movl %eax, 1(%ebx)\n"
+     /* Only a processor that checks no alignment gets here. */
+     "outb %al, $0x80\n"
+     ".org 64\n"
+     "1: jmp 1b\n");
+
+#define ALIGNMENT_HANDLER	(GPA_BLOB + 64)
+#define ALIGNMENT_GDT		GPA_FREE
+#define ALIGNMENT_IDT		(GPA_FREE + 0x1000)
+#define ALIGNMENT_STACK		(GPA_FREE + 0x3002)
+#define SEL_CODE3		0x0b
+#define SEL_DATA3		0x13
+
+static struct kvm_segment flat(uint16_t selector, uint8_t type)
+{
+	return (struct kvm_segment){
+		.limit = 0xffffffff, .selector = selector, .type = type,
+		.s = 1, .dpl = 3, .present = 1, .db = 1, .g = 1,
+	};
+}
+
+static void alignment_state(struct vcpu *vcpu)
+{
+	struct kvm_regs regs = {
+		.rip = GPA_BLOB, .rsp = ALIGNMENT_STACK, .rbx = GPA_FREE + 0x4000,
+		.rflags = 2 | 3 << 12 | 1 << 18,
+	};
+	struct kvm_segment data = flat(SEL_DATA3, 3);
+	struct kvm_sregs sregs;
+
+	vcpu_get_sregs(vcpu, &sregs);
+	sregs.cr0 = 1 | 1 << 4 | 1 << 18;
+	sregs.cr4 = 0;
+	sregs.efer = 0;
+	sregs.cs = flat(SEL_CODE3, 11);
+	sregs.ds = data;
+	sregs.es = data;
+	sregs.fs = data;
+	sregs.gs = data;
+	sregs.ss = data;
+	sregs.gdt.base = ALIGNMENT_GDT;
+	sregs.gdt.limit = 0xff;
+	sregs.idt.base = ALIGNMENT_IDT;
+	sregs.idt.limit = 0x7ff;
+	REQUIRE_OK(vcpu_set_sregs(vcpu, &sregs));
+	vcpu_set_regs(vcpu, &regs);
+}
+
+/*
+ * The handler's frame is pushed at CPL 3 to its misaligned stack: delivering
+ * #AC raises #AC. Without an intercept the processor never leaves the guest.
+ */
+TEST(alignment_check_loop)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_bare(vm, 0);
+	uint64_t *gdt = vm_ptr(vm, ALIGNMENT_GDT);
+	uint64_t *idt = vm_ptr(vm, ALIGNMENT_IDT);
+	long ret;
+
+	vm_blob(vm, GPA_BLOB, alignment);
+	gdt[1] = 0x00cffb000000ffffULL;
+	gdt[2] = 0x00cff3000000ffffULL;
+	idt[17] = (ALIGNMENT_HANDLER & 0xffff) | (uint64_t)SEL_CODE3 << 16 |
+		  0xee00ULL << 32 | (uint64_t)(ALIGNMENT_HANDLER >> 16) << 48;
+	alignment_state(vcpu);
+	alarm_ms(500);
+	ret = vcpu_run_raw(vcpu);
+	if (!ret && vcpu->run->exit_reason == KVM_EXIT_IO)
+		test_skip("this processor checks no alignment");
+	CHECK_RET(ret, -EINTR);
+}
+
+static void step_guest(uint64_t arg)
+{
+	(void)arg;
+	guest_sync(1, 0);
+	asm volatile("pushfq; orq $0x100, (%%rsp); popfq\n"
+		     "nop; nop; nop\n"
+		     "pushfq; andq $~0x100, (%%rsp); popfq\n"
+		     : : : "memory", "cc");
+	guest_sync(2, guest_cpu()->taken[TRAP_DB]);
+}
+
+static void no_step(struct guest_regs *regs)
+{
+	(void)regs;
+}
+
+/* Each #DB exits, so none can be delivered without end. */
+TEST(debug_exceptions_exit)
+{
+	struct vcpu *vcpu;
+	uint64_t before;
+
+	if (kvm_is_stock())
+		test_skip("the statistics are vitro's");
+	guest_handlers[TRAP_DB] = no_step;
+	vcpu = vcpu_new(vm_new(0), 0, step_guest);
+	EXPECT_SYNC(vcpu, 1);
+	before = statistic(vcpu, "exits_exception");
+	EXPECT_SYNC(vcpu, 2);
+	CHECK(vcpu->call.b >= 4, "%llu traps", (unsigned long long)vcpu->call.b);
+	CHECK(statistic(vcpu, "exits_exception") - before >= vcpu->call.b,
+	      "%llu traps, %llu exits", (unsigned long long)vcpu->call.b,
+	      (unsigned long long)(statistic(vcpu, "exits_exception") - before));
+	EXPECT_DONE(vcpu);
+}
+
+/* A breakpoint on the memory to which #DB's own frame is pushed. */
+static void debug_loop_guest(uint64_t arg)
+{
+	uint64_t here;
+
+	(void)arg;
+	asm volatile("mov %%rsp, %0" : "=r"(here));
+	/* The frame's lowest quadwords, wherever the stack is aligned to. */
+	write_dr0((here - 0x100) & ~7ULL);
+	write_dr1((here - 0x100) | 8);
+	write_dr7(0x400 | 0xf | 0x99 << 16);
+	asm volatile("mov %%rsp, %%rax\n"
+		     "lea -0xd0(%%rsp), %%rsp\n"
+		     "andq $~15, %%rsp\n"
+		     "int1\n"
+		     "mov %%rax, %%rsp\n"
+		     : : : "rax", "memory");
+}
+
+static void debug_again(struct guest_regs *regs)
+{
+	(void)regs;
+	asm volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ULL));
+}
+
+TEST(debug_exception_loop)
+{
+	struct vcpu *vcpu;
+	long ret;
+
+	if (host_is_tcg())
+		test_skip("TCG arms no breakpoints that VMRUN loads");
+	guest_handlers[TRAP_DB] = debug_again;
+	vcpu = vcpu_new(vm_new(0), 0, debug_loop_guest);
+	alarm_ms(500);
+	ret = vcpu_run_raw(vcpu);
+	CHECK(ret == -EINTR || !ret, "KVM_RUN: %ld", ret);
+}
+
+/* Where the kernel enters guests. */
+static uint64_t enter_address(void)
+{
+	uint64_t address, found = 0;
+	char line[256], name[128];
+	FILE *f = fopen("/proc/kallsyms", "r");
+
+	REQUIRE(f, "/proc/kallsyms: %s", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx %*c %127s", &address, name) == 2 &&
+		    strstr(line, "[vitro]") &&
+		    (!strcmp(name, "svm_enter") ||
+		     !strcmp(name, "vmx_enter")))
+			found = address;
+	}
+	fclose(f);
+	return found;
+}
+
+static void breakpoint_guest(uint64_t address)
+{
+	int i;
+
+	write_dr0(address);
+	write_dr1(address);
+	write_dr2(address);
+	write_dr3(address);
+	/* All four, on execution. */
+	write_dr7(0x400 | 0xff);
+	for (i = 0; i < 20; i++)
+		guest_sync(1, i);
+	write_dr7(0x400);
+}
+
+static __attribute__((noinline)) void never_called(void)
+{
+	asm volatile("nop");
+}
+
+/*
+ * The host watches something in this thread, so that its DR7 is in force,
+ * while the guest's addresses go into DR0 to DR3: they must not be the kernel's.
+ */
+TEST(guest_breakpoint_in_host)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT, .size = sizeof(attr),
+		.bp_type = HW_BREAKPOINT_X, .bp_addr = (uintptr_t)never_called,
+		.bp_len = sizeof(long),
+	};
+	uint64_t hits = 0, address;
+	struct vcpu *vcpu;
+	int fd, i;
+
+	if (kvm_is_stock())
+		test_skip("where stock KVM enters guests is not known");
+	address = enter_address();
+	REQUIRE(address, "neither backend is in /proc/kallsyms");
+	fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	if (fd < 0)
+		test_skip("no hardware breakpoints: %s", strerror(errno));
+	vcpu = vcpu_new(vm_new(0), 0, breakpoint_guest);
+	vcpu_arg(vcpu, address);
+	for (i = 0; i < 20; i++)
+		EXPECT_SYNC(vcpu, 1);
+	EXPECT_DONE(vcpu);
+	REQUIRE(read(fd, &hits, sizeof(hits)) == sizeof(hits), "read");
+	CHECK_EQ(hits, 0);
+	/* The host's own is in place again. */
+	never_called();
+	REQUIRE(read(fd, &hits, sizeof(hits)) == sizeof(hits), "read");
+	CHECK_EQ(hits, 1);
+}
+
+/* Both pages in turn at one address, by page-table entry. */
+#define GVA_FLIP	0x50000000ULL
+#define FLIP_BYTES	64
+
+static void flip_guest(uint64_t arg)
+{
+	uint64_t i, si, cx;
+
+	for (i = 0; i < arg; i++) {
+		si = GVA_FLIP + 8;
+		cx = FLIP_BYTES;
+		asm volatile("invlpg (%0)" : : "r"(GVA_FLIP) : "memory");
+		asm volatile("rep outsb" : "+S"(si), "+c"(cx) : "d"(0x99)
+			     : "memory");
+	}
+}
+
+struct flipper {
+	volatile uint64_t *pte;
+	uint64_t one, other;
+	volatile bool stop;
+};
+
+static void *flip(void *arg)
+{
+	struct flipper *f = arg;
+
+	while (!f->stop) {
+		*f->pte = f->other;
+		*f->pte = f->one;
+	}
+	return NULL;
+}
+
+static bool all_the_same(const uint8_t *data, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 1; i < n; i++)
+		if (data[i] != data[0])
+			return false;
+	return true;
+}
+
+/* What the guest changes at every moment is read once and judged as it was then. */
+TEST(guest_tables_fetched_once)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, flip_guest);
+	uint64_t pages[2] = { GPA_FREE, GPA_FREE + PAGE_SIZE };
+	struct flipper flipper = { 0 };
+	uint32_t mixed = 0, n = 0;
+	pthread_t thread;
+	enum event event;
+
+	memset(vm_ptr(vm, pages[0]), 0x11, PAGE_SIZE);
+	memset(vm_ptr(vm, pages[1]), 0x22, PAGE_SIZE);
+	vm_map(vm, GVA_FLIP, pages[0], PTE_P | PTE_W | PTE_U);
+	flipper.pte = vm_pte(vm, GVA_FLIP);
+	flipper.one = *flipper.pte;
+	flipper.other = flipper.one ^ pages[0] ^ pages[1];
+	vcpu_arg(vcpu, 2000);
+	REQUIRE(!pthread_create(&thread, NULL, flip, &flipper), "pthread_create");
+	for (;;) {
+		event = vcpu_run(vcpu);
+		if (event != EVENT_EXIT || vcpu->run->exit_reason != KVM_EXIT_IO)
+			break;
+		mixed += !all_the_same((uint8_t *)vcpu->run + vcpu->run->io.data_offset,
+				       vcpu->run->io.count);
+		n += vcpu->run->io.count;
+	}
+	flipper.stop = true;
+	pthread_join(thread, NULL);
+	CHECK(event == EVENT_DONE, "exit reason %u", vcpu->run->exit_reason);
+	CHECK_EQ(mixed, 0);
+	CHECK_EQ(n, 2000 * FLIP_BYTES);
+}
+
+static void in_guest(uint64_t arg)
+{
+	uint64_t i;
+
+	for (i = 0; i < arg; i++) {
+		G_CHECK_EQ(inb(0x99), 0x5a);
+		G_CHECK_EQ(mmio_read32(GPA_MMIO), 0x5a5a5a5a);
+	}
+}
+
+static void *scribble(void *arg)
+{
+	struct kvm_run *run = arg;
+	uint32_t i = 0;
+
+	/* Not the answer's bytes: those are ours to give. */
+	for (;;) {
+		*(volatile uint8_t *)&run->io.size = ++i;
+		*(volatile uint32_t *)&run->io.count = i * 0x10001;
+		*(volatile uint64_t *)&run->io.data_offset = i * 0x1234567ULL;
+		*(volatile uint16_t *)&run->io.port = i;
+	}
+	return NULL;
+}
+
+/* What the mapped page says of the access is for user space to read, not for the kernel. */
+TEST(run_page_fetched_once)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, in_guest);
+	uint8_t *data = (uint8_t *)vcpu->run + PAGE_SIZE;
+	pthread_t thread;
+	int i;
+
+	vcpu_arg(vcpu, 300);
+	for (i = 0; i < 600; i++) {
+		EXPECT_EXIT(vcpu, i % 2 ? KVM_EXIT_MMIO : KVM_EXIT_IO);
+		memset(vcpu->run->mmio.data, 0x5a, sizeof(vcpu->run->mmio.data));
+		vcpu->run->mmio.len = 0xff;
+		memset(data, 0x5a, PAGE_SIZE);
+		vcpu->run->io.size = 0xff;
+		vcpu->run->io.count = 0xffffffff;
+		vcpu->run->io.data_offset = -1ULL;
+		if (i % 2)
+			memset(vcpu->run->mmio.data, 0x5a,
+			       sizeof(vcpu->run->mmio.data));
+	}
+	EXPECT_DONE(vcpu);
+
+	/* And all the time, by another thread. */
+	vcpu = vcpu_new(vm_new(0), 0, in_guest);
+	data = (uint8_t *)vcpu->run + PAGE_SIZE;
+	memset(data, 0x5a, PAGE_SIZE);
+	vcpu_arg(vcpu, 300);
+	REQUIRE(!pthread_create(&thread, NULL, scribble, vcpu->run), "pthread_create");
+	for (i = 0; i < 600; i++)
+		if (vcpu_run_raw(vcpu))
+			break;
+	CHECK_EQ(i, 600);
+}
