@@ -7,12 +7,14 @@
 #include <linux/kvm.h>
 #include <linux/kvm_para.h>
 #include <linux/slab.h>
+#include <linux/srcu.h>
 #include <linux/uaccess.h>
 #include <asm/msr-index.h>
 #include <asm/mtrr.h>
 
 #include "backend.h"
 #include "msr.h"
+#include "vm.h"
 
 /* No more in one call, as KVM. */
 #define MAX_MSRS	256
@@ -105,13 +107,17 @@ long vitro_get_msrs(struct vitro_vcpu *vcpu, const struct kvm_msrs *head, void _
 long vitro_set_msrs(struct vitro_vcpu *vcpu, const struct kvm_msrs *head, void __user *entries)
 {
 	struct kvm_msr_entry *list = copy_entries(head, entries);
+	int srcu;
 	u32 i;
 
 	if (IS_ERR(list))
 		return PTR_ERR(list);
+	/* kvmclock's are addresses of guest memory. */
+	srcu = srcu_read_lock(&vcpu->vm->srcu);
 	for (i = 0; i < head->nmsrs; i++)
 		if (vitro_set_msr(vcpu, list[i].index, list[i].data, true))
 			break;
+	srcu_read_unlock(&vcpu->vm->srcu, srcu);
 	kvfree(list);
 	return i;
 }
