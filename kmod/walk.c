@@ -35,6 +35,7 @@ static_assert(MODE_CR0 + MODE_CR4 + MODE_EFER + MODE_RFLAGS ==
  * @gva:	linear address
  * @access:	VITRO_ACC_*
  * @mode:	as paging_mode() says
+ * @generation:	of the slots: those that the walk has found are of this set or a newer one
  * @levels:	4, 3 (PAE) or 2; also the level of the root table
  * @size:	bytes of an entry
  * @level:	where the walk ended: 1, or higher for a large page
@@ -48,6 +49,7 @@ struct walker {
 	u64 gva;
 	u32 access;
 	u64 mode;
+	u64 generation;
 	int levels;
 	unsigned int size;
 	int level;
@@ -362,7 +364,7 @@ static void keep(const struct walker *w, u64 gpa)
 	e->tag = cache_tag(w->gva, w->access);
 	e->mode = w->mode;
 	e->cr3 = vcpu_cr3(w->vcpu);
-	e->generation = vitro_memslots(w->vcpu->vm)->generation;
+	e->generation = w->generation;
 	e->gpa = gpa & PAGE_MASK;
 	e->nr = nr;
 	e->wide = w->size == sizeof(u64);
@@ -375,7 +377,13 @@ static void keep(const struct walker *w, u64 gpa)
 static noinline int walk_and_keep(struct vitro_vcpu *vcpu, u64 gva, u32 access, u64 mode,
 				  bool atomic, struct vitro_walk *walk)
 {
-	struct walker w = { .vcpu = vcpu, .gva = gva, .access = access, .mode = mode };
+	struct walker w = {
+		.vcpu = vcpu,
+		.gva = gva,
+		.access = access,
+		.mode = mode,
+		.generation = vitro_memslots(vcpu->vm)->generation,
+	};
 	int r;
 
 	if (atomic)
