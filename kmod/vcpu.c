@@ -38,28 +38,6 @@ enum {
 };
 
 /**
- * vitro_vcpu_by_id() - find a vCPU
- * @vm: its VM
- * @id: KVM_CREATE_VCPU's argument
- *
- * Context: any; a vCPU lives as long as its VM.
- * Return: the vCPU or NULL.
- */
-struct vitro_vcpu *vitro_vcpu_by_id(struct vitro_vm *vm, u32 id)
-{
-	struct vitro_vcpu *vcpu;
-	int i;
-
-	/* Usually vCPU n is the n-th created. */
-	if (id < vitro_nr_vcpus(vm) && vm->vcpus[id]->id == id)
-		return vm->vcpus[id];
-	vitro_for_each_vcpu(i, vcpu, vm)
-		if (vcpu->id == id)
-			return vcpu;
-	return NULL;
-}
-
-/**
  * vitro_cache_reg() - make a register's field in struct vitro_vcpu current
  * @vcpu: the vCPU
  * @reg:  the register

@@ -360,7 +360,6 @@ static inline bool vitro_take_request(struct vitro_vcpu *vcpu, enum vitro_reques
 }
 
 /* vcpu.c */
-struct vitro_vcpu *vitro_vcpu_by_id(struct vitro_vm *vm, u32 id);
 int vitro_vcpu_create(struct vitro_vm *vm, u32 id);
 void vitro_vcpu_destroy(struct vitro_vcpu *vcpu);
 void vitro_vcpu_reset(struct vitro_vcpu *vcpu, bool init);

@@ -74,7 +74,8 @@ static bool route_used(const struct vitro_route *route)
 
 static int add_entry(struct vitro_routes *routes, const struct kvm_irq_routing_entry *entry)
 {
-	struct vitro_route *route = &routes->route[entry->gsi];
+	u32 gsi = array_index_nospec(entry->gsi, routes->nr);
+	struct vitro_route *route = &routes->route[gsi];
 	u32 irqchip, pin;
 
 	if (entry->flags)
@@ -86,9 +87,11 @@ static int add_entry(struct vitro_routes *routes, const struct kvm_irq_routing_e
 		pin = entry->u.irqchip.pin;
 		if (irqchip >= KVM_NR_IRQCHIPS || pin >= nr_pins(irqchip))
 			return -EINVAL;
+		irqchip = array_index_nospec(irqchip, KVM_NR_IRQCHIPS);
+		pin = array_index_nospec(pin, VITRO_IOAPIC_PINS);
 		if (route->msi || route->pin[irqchip] != NO_PIN)
 			return -EINVAL;
-		connect(routes, entry->gsi, irqchip, pin);
+		connect(routes, gsi, irqchip, pin);
 		return 0;
 	case KVM_IRQ_ROUTING_MSI:
 		if (route_used(route))
