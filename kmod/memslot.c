@@ -176,8 +176,9 @@ static int alloc_dirty(struct vitro_memslot *slot)
 {
 	size_t longs = BITS_TO_LONGS(slot->npages);
 
+	/* User space chooses the size: too much of it is no news for the log. */
 	slot->dirty = __vmalloc(array3_size(2, longs, sizeof(long)),
-				GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+				GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
 	if (!slot->dirty)
 		return -ENOMEM;
 	slot->dirty_shadow = slot->dirty + longs;
