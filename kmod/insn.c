@@ -116,9 +116,13 @@ static bool matches_exit(const struct vitro_exit *exit, const struct emul_insn *
 	case VITRO_EXIT_PAUSE:
 		return id == 0x90;
 	case VITRO_EXIT_CR:
-		return (id >= 0x0f20 && id <= 0x0f22) || id == 0x0f06 || id == 0x0f01;
+		/* SMSW and LMSW: 0F 01. CLTS, with LMSW, counts as a write. */
+		if (exit->cr.op == VITRO_CR_READ)
+			return id == 0x0f20 || (id == 0x0f01 && (insn->modrm >> 3 & 7) == 4);
+		return id == 0x0f22 || id == 0x0f06 ||
+		       (id == 0x0f01 && (insn->modrm >> 3 & 7) == 6);
 	case VITRO_EXIT_DR:
-		return id == 0x0f21 || id == 0x0f23;
+		return id == (exit->dr.write ? 0x0f23 : 0x0f21);
 	default:
 		return true;
 	}
