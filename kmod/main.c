@@ -13,6 +13,7 @@
 #include <linux/preempt.h>
 #include <linux/reboot.h>
 #include <asm/processor.h>
+#include <asm/tsc.h>
 
 #include "backend.h"
 #include "compat.h"
@@ -153,6 +154,11 @@ static int __init vitro_init(void)
 {
 	int err;
 
+	/* Guests' clocks are computed from it. */
+	if (!tsc_khz) {
+		pr_err("the kernel does not know the frequency of the TSC: this machine cannot run vitro\n");
+		return -ENODEV;
+	}
 	vitro_backend = choose_backend();
 	if (!vitro_backend)
 		return -ENODEV;
