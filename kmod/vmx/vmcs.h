@@ -12,8 +12,7 @@
 #include <asm/asm.h>
 #include <asm/vmx.h>
 
-/* caps.c: logs, rate-limited, that @insn on @operand failed. */
-void vmx_insn_failed(const char *insn, u64 operand, u64 value);
+#include "field.h"
 
 /* VM-exit reasons and controls that older <asm/vmx.h> lack. */
 #define VMX_EXIT_GETSEC		11
@@ -25,46 +24,6 @@ void vmx_insn_failed(const char *insn, u64 operand, u64 value);
 
 /* Exit qualification of an EPT violation: what the tables permitted. */
 #define VMX_EPT_VIOLATION_RWX	(VMX_EPT_RWX_MASK << 3)
-
-/**
- * vmcs_read() - read a field of the current VMCS
- * @field: its encoding
- *
- * Context: the VMCS is current on this CPU. No exception, no tracing.
- * Return: the value; 0 if there is no current VMCS.
- */
-static __always_inline u64 vmcs_read(enum vmcs_field field)
-{
-	u64 value = 0;
-
-	asm volatile("1: vmread %[field], %[value]\n"
-		     "2:\n"
-		     _ASM_EXTABLE(1b, 2b)
-		     : [value] "+r" (value)
-		     : [field] "r" ((u64)field)
-		     : "cc");
-	return value;
-}
-
-/**
- * vmcs_write() - write a field of the current VMCS
- * @field: its encoding
- * @value: new value, truncated to the field's width by the processor
- *
- * Context: the VMCS is current on this CPU.
- */
-static __always_inline void vmcs_write(enum vmcs_field field, u64 value)
-{
-	asm goto("1: vmwrite %[value], %[field]\n"
-		 "   jna %l[failed]\n"
-		 _ASM_EXTABLE(1b, %l[off])
-		 : : [field] "r" ((u64)field), [value] "rm" (value)
-		 : "cc" : failed, off);
-off:
-	return;
-failed:
-	vmx_insn_failed("VMWRITE", field, value);
-}
 
 /* The instructions on a VMCS's or VMXON region's address: 0 or -EIO. */
 #define VMX_REGION_INSN(name, insn)					\
