@@ -23,6 +23,7 @@ help:
 	@echo '  make shell    the emulated machine as a shell, vitro loaded; Ctrl-A X leaves'
 	@echo '  make check    run all tests;  TESTS=WORD only the groups with that in their name'
 	@echo '  make long     tests that take hours;  TESTS=WORD as above'
+	@echo '  make fuzz     look for what nobody thought of;  TIME=SECONDS  FUZZ=ioctl|guest|decoder|...'
 	@echo '  make bench    costs of exits and of booting, in instructions, beside KVM'
 	@echo ''
 	@echo 'On real hardware:'
@@ -86,6 +87,10 @@ long:
 bench:
 	$(Q)bench/run
 
+fuzz:
+	$(Q)for fuzzer in $(or $(FUZZ),ioctl guest decoder loader virtio); do \
+		selftests/fuzz/run $$fuzzer || exit 1; done
+
 clean-module:
 	$(Q)[ ! -e $(KDIR)/Makefile ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
@@ -93,5 +98,6 @@ clean: clean-module
 	$(Q)rm -rf build
 	$(Q)$(MAKE) -C userspace-tool clean
 	$(Q)$(MAKE) -C selftests clean
+	$(Q)$(MAKE) -C selftests/fuzz clean
 
-.PHONY: all help module tool load unload install uninstall demo shell check long bench clean clean-module
+.PHONY: all help module tool load unload install uninstall demo shell check long bench fuzz clean clean-module
