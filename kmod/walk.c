@@ -329,22 +329,25 @@ static u64 cache_tag(u64 gva, u32 access)
  */
 static bool unchanged(const struct vitro_walk_entry *e)
 {
+	/* Pointers, as checks of the arrays' bounds must not call out in between. */
+	const void __user *const *from = e->from;
+	const u64 *value = e->value;
 	bool same = false;
 	u64 now;
 	u32 half;
 	int i;
 
 	pagefault_disable();
-	if (!user_read_access_begin(e->from[0], sizeof(now)))
+	if (!user_read_access_begin(from[0], sizeof(now)))
 		goto out;
 	for (i = 0; i < e->nr; i++) {
 		if (e->wide) {
-			unsafe_get_user(now, (u64 __user *)e->from[i], end);
+			unsafe_get_user(now, (u64 __user *)from[i], end);
 		} else {
-			unsafe_get_user(half, (u32 __user *)e->from[i], end);
+			unsafe_get_user(half, (u32 __user *)from[i], end);
 			now = half;
 		}
-		if (now != e->value[i])
+		if (now != value[i])
 			goto end;
 	}
 	same = true;
