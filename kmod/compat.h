@@ -96,7 +96,7 @@ static inline void vitro_eventfd_signal(struct eventfd_ctx *ctx)
 
 /* The bit of DR7 that is always 1; older kernels have no name for it. */
 #ifndef DR7_FIXED_1
-#define DR7_FIXED_1	0x400
+#define DR7_FIXED_1	0x00000400	/* spelled as in kvm_host.h */
 #endif
 
 /* The word of the VMCB that turns nested paging on, and its bit. */

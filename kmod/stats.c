@@ -20,11 +20,23 @@
 
 #define NAME_SIZE	48
 
-/* struct kvm_stats_desc with room for its name. */
+/*
+ * As struct kvm_stats_desc, which has no room for its name in older kernels, and in
+ * newer ones for as much as KVM wants.
+ */
 struct stats_desc {
-	struct kvm_stats_desc desc;
+	u32 flags;
+	s16 exponent;
+	u16 size;
+	u32 offset;
+	u32 bucket_size;
 	char name[NAME_SIZE];
 };
+static_assert(offsetof(struct stats_desc, flags) == offsetof(struct kvm_stats_desc, flags));
+static_assert(offsetof(struct stats_desc, exponent) == offsetof(struct kvm_stats_desc, exponent));
+static_assert(offsetof(struct stats_desc, size) == offsetof(struct kvm_stats_desc, size));
+static_assert(offsetof(struct stats_desc, offset) == offsetof(struct kvm_stats_desc, offset));
+static_assert(offsetof(struct stats_desc, name) == offsetof(struct kvm_stats_desc, name));
 
 #define COUNT_FLAGS	(KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10)
 #define TIME_FLAGS	(KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_SECONDS | KVM_STATS_BASE_POW10)
@@ -32,7 +44,9 @@ struct stats_desc {
 
 #define DESC(stat_name, stat_flags, stat_exponent)			\
 	{								\
-		.desc = { .flags = stat_flags, .exponent = stat_exponent, .size = 1 }, \
+		.flags = stat_flags,					\
+		.exponent = stat_exponent,				\
+		.size = 1,						\
 		.name = stat_name,					\
 	},
 
@@ -117,7 +131,7 @@ static void fill(const struct stats_file *stats, void *image)
 	desc = image + header->desc_offset;
 	for (i = 0; i < stats->nr; i++) {
 		desc[i] = stats->descs[i];
-		desc[i].desc.offset = i * sizeof(u64);
+		desc[i].offset = i * sizeof(u64);
 	}
 	read_values(stats, image + header->data_offset);
 }
