@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The files of fault injection, kmemleak and the page allocator's counters. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "ktap.h"
+
+#define DEBUGFS		"/sys/kernel/debug/"
+#define KMEMLEAK	DEBUGFS "kmemleak"
+
+/* kmemleak takes no object for lost in the first seconds of its life. */
+#define KMEMLEAK_AGE_S	6
+
+static int fail_nth = -1;
+
+static bool set(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+
+	close(fd);
+	return ok;
+}
+
+static void attribute(const char *what, const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), DEBUGFS "%s/%s", what, name);
+	REQUIRE(set(path, value), "%s: %s", path, strerror(errno));
+}
+
+void fault_setup(void)
+{
+	static const char *const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
+	unsigned int i;
+
+	if (!getenv("FAILNTH"))
+		test_skip("only where FAILNTH is set: it takes long");
+	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (fail_nth < 0 || access(DEBUGFS "failslab", F_OK))
+		test_skip("this kernel injects no faults");
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		/* Each injection would leave a backtrace in the log. */
+		attribute(kinds[i], "verbose", "0");
+		attribute(kinds[i], "probability", "0");
+	}
+	attribute("failslab", "ignore-gfp-wait", "N");
+	attribute("fail_page_alloc", "ignore-gfp-wait", "N");
+	attribute("fail_page_alloc", "ignore-gfp-highmem", "N");
+	attribute("fail_page_alloc", "min-order", "0");
+	/* The faults are for the calls under test, not for this program's own pages. */
+	REQUIRE(!mlockall(MCL_CURRENT), "mlockall: %s", strerror(errno));
+}
+
+void fault_arm(unsigned int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	REQUIRE(pwrite(fail_nth, text, len, 0) == len, "fail-nth: %s", strerror(errno));
+}
+
+bool fault_armed(void)
+{
+	char text[16] = "";
+
+	/* That it fails itself is the last one's doing. */
+	if (pread(fail_nth, text, sizeof(text) - 1, 0) < 0)
+		return true;
+	return atoi(text) != 0;
+}
+
+bool fault_disarm(void)
+{
+	bool failed = !fault_armed();
+
+	while (pwrite(fail_nth, "0", 1, 0) != 1)
+		;
+	return failed;
+}
+
+void fault_leak_scan(bool clear)
+{
+	char line[256];
+	bool failed = false;
+	FILE *f;
+
+	if (access(KMEMLEAK, W_OK))
+		test_skip("no kmemleak");
+	if (clear) {
+		set(KMEMLEAK, "scan");
+		set(KMEMLEAK, "clear");
+		return;
+	}
+	sleep(KMEMLEAK_AGE_S);
+	/* What a register or a stack points to by chance is found the second time. */
+	set(KMEMLEAK, "scan");
+	set(KMEMLEAK, "scan");
+	f = fopen(KMEMLEAK, "r");
+	REQUIRE(f, KMEMLEAK ": %s", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		test_note("%s", line);
+		failed = true;
+	}
+	fclose(f);
+	CHECK(!failed, "kmemleak has found what is above");
+}
+
+/* Sum of the numbers behind a word in all lines of a file. */
+static long sum(const char *path, const char *format)
+{
+	char line[256];
+	long value, total = 0;
+	FILE *f = fopen(path, "r");
+
+	REQUIRE(f, "%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, format, &value) == 1)
+			total += value;
+	fclose(f);
+	return total;
+}
+
+long fault_pages(void)
+{
+	static const char *const known[] = {
+		"nr_anon_pages %ld", "nr_file_pages %ld", "nr_slab_reclaimable %ld",
+		"nr_slab_unreclaimable %ld", "nr_page_table_pages %ld",
+		"nr_sec_page_table_pages %ld",
+	};
+	long pages = sum("/proc/zoneinfo", " managed %ld");
+	unsigned int i;
+
+	/* Free, in the buddy lists and in those of the CPUs. */
+	pages -= sum("/proc/zoneinfo", " pages free %ld");
+	pages -= sum("/proc/zoneinfo", " count: %ld");
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		pages -= sum("/proc/vmstat", known[i]);
+	pages -= sum("/proc/meminfo", "KernelStack: %ld") / 4;
+	pages -= sum("/proc/meminfo", "Percpu: %ld") / 4;
+	return pages;
+}

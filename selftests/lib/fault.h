@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Failures of the kernel's allocations and user copies, one by one: the lab
+ * kernel's fault injection, Documentation/fault-injection.
+ */
+#ifndef SELFTESTS_FAULT_H
+#define SELFTESTS_FAULT_H
+
+#include <stdbool.h>
+
+/**
+ * fault_setup() - prepare for injections into calls of this thread
+ *
+ * Leaves the test case as skipped if the kernel cannot do it, or if FAILNTH is
+ * not set in the environment: machines/faults does so.
+ */
+void fault_setup(void);
+
+/**
+ * fault_arm() - let one of this thread's next allocations or user copies fail
+ * @n: which, counted from 1
+ */
+void fault_arm(unsigned int n);
+
+/**
+ * fault_disarm() - end what fault_arm() began
+ *
+ * Return: whether it has failed; if not, fewer than n came.
+ */
+bool fault_disarm(void);
+
+/**
+ * fault_armed() - whether what fault_arm() has ordered is still to come
+ *
+ * The question itself counts as one user copy, or two.
+ */
+bool fault_armed(void);
+
+/**
+ * fault_leak_scan() - look for objects that nobody points to any more
+ * @clear: forget those that there are now instead
+ *
+ * Each one fails the test case. Leaves it as skipped without kmemleak.
+ */
+void fault_leak_scan(bool clear);
+
+/**
+ * fault_pages() - pages in use by the kernel that no counter of its own names
+ *
+ * What module code has taken directly from the page allocator is among them.
+ */
+long fault_pages(void);
+
+#endif
