@@ -13,9 +13,9 @@
 #include "fuzz.h"
 
 /* Parts of a program, so that a change in one does not shift the others. */
-#define STATE_BYTES	192
-#define EVENT_BYTES	256
-#define CODE_BYTES	1024
+#define STATE_BYTES	128
+#define EVENT_BYTES	128
+#define CODE_BYTES	512
 #define GUEST_PROGRAM	(STATE_BYTES + EVENT_BYTES + CODE_BYTES)
 
 /* Decisions: bytes of the program, and behind their end random ones. */

@@ -12,9 +12,11 @@
 #include "tcg.h"
 
 /* How long a guest may go on by itself, and the pause between signals from then on. */
-#define RUN_NS		(15 * 1000000L)
-#define AGAIN_NS	(5 * 1000000L)
+#define RUN_NS		(6 * 1000000L)
+#define AGAIN_NS	(3 * 1000000L)
 #define MAX_EXITS	48
+/* Of the machine's time: where a guest keeps interrupts away, each exit may take 20 ms. */
+#define GUEST_SECONDS	0.1
 #define HEALTH_PORT	0x99
 #define HEALTH_VALUE	0x5a
 
@@ -45,18 +47,27 @@ static void thread_begin(unsigned int i)
 	fuzz_cover(i);
 }
 
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
 /* A vCPU's thread: runs it, answers, disturbs. Each has its own decisions. */
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
 	struct stream s = events;
 	unsigned int i = vcpu - machine.vcpu, exits, shutdowns = 0;
+	double end = now() + GUEST_SECONDS;
 	long ret;
 
 	if (i)
 		thread_begin(i);
 	s.rng.state += i;
-	for (exits = 0; exits < MAX_EXITS; exits++) {
+	for (exits = 0; exits < MAX_EXITS && now() < end; exits++) {
 		event_happens(&machine, vcpu, &s);
 		arm_timer(RUN_NS, AGAIN_NS);
 		ret = host_run(vcpu->fd);

@@ -18,8 +18,8 @@
 #define PAGE		4096UL
 #define KERNEL_ADDRESS	0xffff888000001000UL
 /* How long a guest may run, and the pause between signals to a thread that goes on. */
-#define RUN_NS		(20 * 1000000L)
-#define AGAIN_NS	(5 * 1000000L)
+#define RUN_NS		(5 * 1000000L)
+#define AGAIN_NS	(2 * 1000000L)
 
 static struct ops ops;
 static struct thread threads[FUZZ_THREADS];

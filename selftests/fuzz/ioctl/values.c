@@ -13,7 +13,7 @@ static const uint64_t gpas[] = {
 
 static const uint64_t sizes[] = {
 	0, 0, 0x1000, 0x1000, 0x2000, 0x10000, 0x100000, 0x200000, 0x400000, 0x800000, 0x800,
-	0x1001, BIT(32), BIT(43), BIT(43) - 0x1000, BIT(52), ~0xfffULL, BIT(63), 0x40000000,
+	0x1001, BIT(32), BIT(38), BIT(43), BIT(52), ~0xfffULL, BIT(63), 0x40000000,
 };
 
 static const uint64_t hvas[] = {

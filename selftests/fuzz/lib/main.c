@@ -131,7 +131,7 @@ static void next_program(struct rng *rng, struct program *program)
 static int fuzz(void)
 {
 	struct rng rng = { options.seed };
-	struct program program;
+	struct program program = { 0 };
 	unsigned int first = corpus_size, i;
 	double shown = 0;
 
