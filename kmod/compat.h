@@ -87,6 +87,13 @@ static inline void vitro_eventfd_signal(struct eventfd_ctx *ctx)
 #define vitro_unregister_syscore	unregister_syscore
 #endif
 
+/* For alloc_workqueue(): each CPU its own workers. That was the default, and now warns. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define VITRO_WQ_PERCPU	0
+#else
+#define VITRO_WQ_PERCPU	WQ_PERCPU
+#endif
+
 /* Newer kernels hide the member behind a name that warns: user space may change it. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
 #define vitro_immediate_exit(run)	READ_ONCE((run)->immediate_exit__unsafe)

@@ -206,7 +206,7 @@ static int assign(struct vitro_irqchip *chip, const struct kvm_irqfd *args, stru
 	int err;
 
 	if (!chip->irqfd_wq) {
-		chip->irqfd_wq = alloc_workqueue("vitro-irqfd", 0, 0);
+		chip->irqfd_wq = alloc_workqueue("vitro-irqfd", VITRO_WQ_PERCPU, 0);
 		if (!chip->irqfd_wq)
 			return -ENOMEM;
 	}
