@@ -75,7 +75,7 @@ static long setup(struct thread *thread, const uint64_t *data, int fd)
 	if (data[0] & 4)
 		ioctl(vm, KVM_CREATE_PIT2, &pit);
 	ioctl(vm, KVM_SET_USER_MEMORY_REGION, &low);
-	for (i = 0; i < data[1] % 4; i++) {
+	for (i = 0; i < 1 + data[1] % 3; i++) {
 		guest_code((uint8_t *)ARENA + 0x1000 * (i + 1), data[2] + i);
 		setup_vcpu(vm, 3 * n + i, i, 0x1000 * (i + 1), data[0] & 8);
 	}

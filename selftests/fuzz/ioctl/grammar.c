@@ -29,10 +29,15 @@
 #define FIELDS(name) .fields = name, .nr_fields = ARRAY_SIZE(name)
 #define CALL(ioctl, on, heavy)						\
 	.name = #ioctl, .cmd = ioctl, .object = OBJ_##on, .weight = (heavy)
-/* One whose argument is a number, and one with a structure. */
-#define NUMBER(ioctl, on, heavy, name) { CALL(ioctl, on, heavy), FIELDS(name) }
-#define STRUCT(ioctl, on, heavy, type, name)				\
-	{ CALL(ioctl, on, heavy), .size = sizeof(type), FIELDS(name) }
+/*
+ * One whose argument is a number, and one with a structure. Not by CALL(): an argument
+ * that goes through two macros is spelt out in the name.
+ */
+#define NUMBER(ioctl, on, heavy, list)					\
+	{ .name = #ioctl, .cmd = ioctl, .object = OBJ_##on, .weight = (heavy), FIELDS(list) }
+#define STRUCT(ioctl, on, heavy, type, list)				\
+	{ .name = #ioctl, .cmd = ioctl, .object = OBJ_##on, .weight = (heavy), \
+	  .size = sizeof(type), FIELDS(list) }
 
 static const struct field nothing[] = { { .size = 8, .kind = KIND_SMALL, .count = 1, .param = 1 } };
 static const struct field anything[] = { { .size = 8, .kind = KIND_ANY, .count = 1 } };
@@ -49,9 +54,9 @@ static const struct field khz[] = {
 #define NR_CPUID 96
 #define CPUID_TAIL (NR_CPUID * sizeof(struct kvm_cpuid_entry2))
 static const struct field cpuid2[] = {
+	F(struct kvm_cpuid2, nent, SWITCH, NR_CPUID),
 	F(struct kvm_cpuid2, nent, SMALL, NR_CPUID + 1),
 	F(struct kvm_cpuid2, nent, SMALL, 8),
-	F(struct kvm_cpuid2, nent, SWITCH, 256),
 	FA(struct kvm_cpuid2, entries, function, NR_CPUID, CPUID, 0),
 	FA(struct kvm_cpuid2, entries, index, NR_CPUID, SMALL, 4),
 	FA(struct kvm_cpuid2, entries, flags, NR_CPUID, BITS, 7),
@@ -64,8 +69,8 @@ static const struct field cpuid2[] = {
 #define NR_MSRS 64
 #define MSRS_TAIL (NR_MSRS * sizeof(struct kvm_msr_entry))
 static const struct field msrs[] = {
-	F(struct kvm_msrs, nmsrs, SMALL, NR_MSRS),
 	F(struct kvm_msrs, nmsrs, SMALL, 8),
+	F(struct kvm_msrs, nmsrs, SMALL, NR_MSRS),
 	FA(struct kvm_msrs, entries, index, 8, MSR, 0),
 	FA(struct kvm_msrs, entries, index, NR_MSRS, MSR, 0),
 	FA(struct kvm_msrs, entries, data, 8, ANY, 0),
@@ -122,8 +127,8 @@ static const struct field xsave[] = {
 };
 
 static const struct field xcrs[] = {
-	F(struct kvm_xcrs, nr_xcrs, SMALL, 17), F(struct kvm_xcrs, nr_xcrs, ANY, 0),
-	F(struct kvm_xcrs, flags, SMALL, 2), FA(struct kvm_xcrs, xcrs, xcr, 16, SMALL, 2),
+	F(struct kvm_xcrs, nr_xcrs, SWITCH, 1), F(struct kvm_xcrs, nr_xcrs, SMALL, 18),
+	F(struct kvm_xcrs, flags, ZERO, 0), FA(struct kvm_xcrs, xcrs, xcr, 16, ZERO, 0),
 	FA(struct kvm_xcrs, xcrs, value, 16, BITS, 0xff),
 };
 
@@ -160,7 +165,7 @@ static const struct field events[] = {
 static const struct field debugregs[] = {
 	FN(struct kvm_debugregs, db, 4, GPA, 0), FN(struct kvm_debugregs, db, 4, ANY, 0),
 	F(struct kvm_debugregs, dr6, BITS, 0xffffefff), F(struct kvm_debugregs, dr7, BITS, 0xffff27ff),
-	F(struct kvm_debugregs, dr7, ANY, 0), F(struct kvm_debugregs, flags, SMALL, 2),
+	F(struct kvm_debugregs, dr7, ANY, 0), F(struct kvm_debugregs, flags, ZERO, 0),
 };
 
 static const struct field interrupt[] = { F(struct kvm_interrupt, irq, SMALL, 257) };
@@ -177,29 +182,31 @@ static const struct field signal_mask[] = {
 static const struct field memory[] = {
 	F(struct kvm_userspace_memory_region, slot, SMALL, 4),
 	F(struct kvm_userspace_memory_region, slot, SMALL, 513),
+	F(struct kvm_userspace_memory_region, flags, SWITCH, KVM_MEM_LOG_DIRTY_PAGES),
 	F(struct kvm_userspace_memory_region, flags, BITS, 3),
-	F(struct kvm_userspace_memory_region, guest_phys_addr, GPA, 0),
-	F(struct kvm_userspace_memory_region, memory_size, SIZE, 0),
-	F(struct kvm_userspace_memory_region, userspace_addr, HVA, 0),
 	F(struct kvm_userspace_memory_region, guest_phys_addr, GPA, 0),
 	F(struct kvm_userspace_memory_region, memory_size, SIZE, 0),
 	F(struct kvm_userspace_memory_region, userspace_addr, HVA, 0),
 };
 
 static const struct field dirty_log[] = {
-	F(struct kvm_dirty_log, slot, SMALL, 4), F(struct kvm_dirty_log, dirty_bitmap, HVA, 0),
+	F(struct kvm_dirty_log, slot, ZERO, 0), F(struct kvm_dirty_log, slot, SMALL, 4),
+	F(struct kvm_dirty_log, dirty_bitmap, HVA, 0),
 };
 
 #define NR_ROUTES 200
+/* The first ones, which are in force with few entries, and others. */
 #define ROUTE(member, what, parameter)					\
-	FA(struct kvm_irq_routing, entries, member, NR_ROUTES, what, parameter), \
-	FA(struct kvm_irq_routing, entries, member, 6, what, parameter)
+	FA(struct kvm_irq_routing, entries, member, 3, what, parameter)
 static const struct field routing[] = {
-	F(struct kvm_irq_routing, nr, SMALL, NR_ROUTES), F(struct kvm_irq_routing, nr, SMALL, 7),
-	F(struct kvm_irq_routing, nr, ANY, 0), F(struct kvm_irq_routing, flags, SMALL, 2),
-	ROUTE(gsi, SMALL, 26), ROUTE(type, SMALL, 3), ROUTE(type, SWITCH, 2), ROUTE(flags, SMALL, 2),
-	ROUTE(u.irqchip.irqchip, SMALL, 3), ROUTE(u.irqchip.pin, SMALL, 25),
-	ROUTE(u.msi.address_lo, MSI_ADDRESS, 0), ROUTE(u.msi.data, BITS, 0xc7ff), ROUTE(gsi, ANY, 0),
+	F(struct kvm_irq_routing, nr, SWITCH, 1), F(struct kvm_irq_routing, nr, SMALL, 4),
+	F(struct kvm_irq_routing, nr, SMALL, NR_ROUTES),
+	F(struct kvm_irq_routing, nr, ANY, 0), F(struct kvm_irq_routing, flags, ZERO, 0),
+	ROUTE(gsi, SMALL, 26), ROUTE(type, SMALL, 3),
+	ROUTE(flags, ZERO, 0), ROUTE(u.irqchip.irqchip, SMALL, 3), ROUTE(u.irqchip.pin, SMALL, 9),
+	ROUTE(u.msi.address_lo, MSI_ADDRESS, 0), ROUTE(u.msi.data, BITS, 0xc7ff),
+	FA(struct kvm_irq_routing, entries, gsi, NR_ROUTES, ANY, 0),
+	FA(struct kvm_irq_routing, entries, type, NR_ROUTES, SMALL, 4),
 };
 
 static const struct field irqchip[] = {
@@ -221,9 +228,9 @@ static const struct field irq_level[] = {
 };
 
 static const struct field msi[] = {
-	F(struct kvm_msi, address_lo, MSI_ADDRESS, 0), F(struct kvm_msi, address_hi, SWITCH, 256),
-	F(struct kvm_msi, data, BITS, 0xc7ff), F(struct kvm_msi, flags, SMALL, 2),
-	F(struct kvm_msi, devid, ANY, 0),
+	F(struct kvm_msi, address_lo, MSI_ADDRESS, 0), F(struct kvm_msi, address_hi, ZERO, 0),
+	F(struct kvm_msi, data, BITS, 0xc7ff), F(struct kvm_msi, flags, ZERO, 0),
+	F(struct kvm_msi, devid, ZERO, 0),
 };
 
 static const struct field pit_config[] = { F(struct kvm_pit_config, flags, BITS, 3) };
@@ -243,19 +250,25 @@ static const struct field reinject[] = { F(struct kvm_reinject_control, pit_rein
 
 static const struct field irqfd[] = {
 	F(struct kvm_irqfd, fd, EVENTFD, 0), F(struct kvm_irqfd, fd, FD, 0),
-	F(struct kvm_irqfd, gsi, SMALL, 26), F(struct kvm_irqfd, flags, BITS, 3),
+	F(struct kvm_irqfd, gsi, SMALL, 26), F(struct kvm_irqfd, gsi, ANY, 0),
+	F(struct kvm_irqfd, flags, SWITCH, KVM_IRQFD_FLAG_DEASSIGN),
+	F(struct kvm_irqfd, flags, SWITCH, KVM_IRQFD_FLAG_RESAMPLE),
+	F(struct kvm_irqfd, flags, BITS, 7),
 	F(struct kvm_irqfd, resamplefd, EVENTFD, 0), F(struct kvm_irqfd, resamplefd, FD, 0),
 };
 
 static const struct field ioeventfd[] = {
-	F(struct kvm_ioeventfd, datamatch, SMALL, 3), F(struct kvm_ioeventfd, addr, GPA, 0),
-	F(struct kvm_ioeventfd, addr, PORT, 0), F(struct kvm_ioeventfd, len, SWITCH, 4),
+	F(struct kvm_ioeventfd, datamatch, SMALL, 3), F(struct kvm_ioeventfd, addr, PORT, 0),
+	F(struct kvm_ioeventfd, addr, GPA, 0), F(struct kvm_ioeventfd, len, SWITCH, 4),
 	F(struct kvm_ioeventfd, len, SMALL, 9), F(struct kvm_ioeventfd, fd, EVENTFD, 0),
 	F(struct kvm_ioeventfd, fd, FD, 0), F(struct kvm_ioeventfd, flags, BITS, 7),
+	F(struct kvm_ioeventfd, flags, SMALL, 17),
 };
 
 static const struct field clock[] = {
-	F(struct kvm_clock_data, clock, ANY, 0), F(struct kvm_clock_data, flags, BITS, 0xe),
+	F(struct kvm_clock_data, clock, ANY, 0),
+	F(struct kvm_clock_data, flags, SWITCH, KVM_CLOCK_REALTIME),
+	F(struct kvm_clock_data, flags, BITS, 0xe),
 	F(struct kvm_clock_data, realtime, ANY, 0), F(struct kvm_clock_data, host_tsc, ANY, 0),
 };
 

@@ -44,6 +44,7 @@ enum object {
 /* Values of fields. The parameter's meaning is in the comment. */
 enum kind {
 	KIND_ANY,
+	KIND_ZERO,	/* hardly anything else */
 	KIND_BITS,	/* mask of bits that make sense */
 	KIND_SMALL,	/* one more than the largest that makes sense */
 	KIND_GPA,
@@ -84,7 +85,8 @@ struct thread;
  * @weight: how often, beside others
  * @size: bytes of the argument's structure; 0: the argument is a number
  * @tail: bytes behind the structure, for those that have arrays there
- * @fields: of the structure, or what the number is
+ * @fields: of the structure, or what the number is; a field that stands there more than
+ *	once has the first meaning mostly
  * @nr_fields: how many
  * @getter: ioctl that fills the structure with what is there already
  * @act: for what is no ioctl: @data is the argument's structure
@@ -135,7 +137,7 @@ struct patch {
 };
 
 #define MAX_OPS		32
-#define MAX_PATCHES	12
+#define MAX_PATCHES	14
 
 struct op {
 	uint8_t call, thread, object, slot, base, place, nr_patches;

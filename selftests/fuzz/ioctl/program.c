@@ -131,6 +131,28 @@ static unsigned int random_call(struct rng *rng)
 	return i;
 }
 
+/* All fields, each with one of its meanings. */
+static void all_fields(struct rng *rng, const struct call *call, struct op *op)
+{
+	unsigned int element = rng_one_in(rng, 2) ? 0 : rng_next(rng) % 3, i, j;
+
+	op->nr_patches = 0;
+	for (i = 0; i < call->nr_fields; i++) {
+		const struct field *field = &call->fields[i];
+		struct patch patch = {
+			.offset = field->offset + element % field->count * field->stride,
+			.size = field->size, .value = field_value(rng, field),
+		};
+
+		for (j = 0; j < op->nr_patches && op->patches[j].offset != patch.offset; j++)
+			;
+		if (j == MAX_PATCHES || (j < op->nr_patches && !rng_one_in(rng, 4)))
+			continue;
+		op->patches[j] = patch;
+		op->nr_patches += j == op->nr_patches;
+	}
+}
+
 /*
  * A structure that is made from nothing gets all its fields, so that some of
  * them are good together; one that exists gets a few changes.
@@ -141,31 +163,26 @@ static void fill_op(struct rng *rng, struct op *op)
 	unsigned int i;
 
 	op->arg = rng_one_in(rng, 2) ? rng_interesting(rng) : 0;
-	op->place = rng_one_in(rng, 10) ? rng_below(rng, NR_PLACES) : PLACE_GOOD;
+	op->place = rng_one_in(rng, 12) ? rng_below(rng, NR_PLACES) : PLACE_GOOD;
 	if (rng_one_in(rng, 12))
 		op->base = rng_below(rng, NR_BASES);
 	else
 		op->base = call->getter && !rng_one_in(rng, 8) ? BASE_GETTER : BASE_ZERO;
+	if (op->base != BASE_GETTER && call->nr_fields <= 2 * MAX_PATCHES) {
+		all_fields(rng, call, op);
+		return;
+	}
 	op->nr_patches = 1 + rng_below(rng, 4);
 	for (i = 0; i < op->nr_patches; i++)
 		random_patch(rng, call, &op->patches[i]);
-	if (op->base == BASE_GETTER || call->nr_fields > MAX_PATCHES || !call->size)
-		return;
-	for (i = 0; i < call->nr_fields && i < MAX_PATCHES; i++) {
-		const struct field *field = &call->fields[i];
-
-		op->patches[i] = (struct patch) {
-			.offset = field->offset, .size = field->size,
-			.value = field_value(rng, field),
-		};
-	}
-	op->nr_patches = i;
 }
 
-/* Objects with low numbers more often, for these exist more often. */
+/* Those with low numbers, which mostly exist. */
 static uint8_t random_object(struct rng *rng)
 {
-	return rng_one_in(rng, 3) ? rng_below(rng, 4) : rng_below(rng, 2);
+	static const uint8_t objects[] = { 0, 0, 0, 0, 0, 0, 1, 1, 2, 3 };
+
+	return rng_pick(rng, objects);
 }
 
 static void random_op(struct rng *rng, struct op *op, unsigned int threads)

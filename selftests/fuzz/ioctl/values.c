@@ -89,6 +89,8 @@ static uint64_t pages_more(struct rng *rng, uint64_t value)
 static uint64_t sensible(struct rng *rng, const struct field *field)
 {
 	switch (field->kind) {
+	case KIND_ZERO:
+		return rng_one_in(rng, 16) ? rng_interesting(rng) : 0;
 	case KIND_BITS:
 		return rng_next(rng) & field->param;
 	case KIND_SMALL:
@@ -131,7 +133,7 @@ static uint64_t sensible(struct rng *rng, const struct field *field)
 uint64_t field_value(struct rng *rng, const struct field *field)
 {
 	/* Blocked signals cost seconds, and wrong ones are none. */
-	if (field->kind == KIND_SIGNALS || !rng_one_in(rng, 10))
+	if (field->kind == KIND_SIGNALS || !rng_one_in(rng, 25))
 		return sensible(rng, field);
 	return rng_interesting(rng);
 }
