@@ -68,6 +68,8 @@ struct vitro_tdp_format {
  * @cpu_enable:	on this CPU, IRQs off: enter VMX operation or set
  *		EFER.SVME. -EBUSY when another hypervisor holds it, -EOPNOTSUPP when
  *		firmware has locked it. Prints nothing: the caller names the CPU
+ * @describe_way: write in which way CPUs are enabled, where there are several. May be
+ *		NULL
  * @cpu_disable: undo it. Must cope with being called on a CPU that is not enabled,
  *		and be callable in NMI-like context (emergency reboot)
  *
@@ -144,6 +146,7 @@ struct vitro_backend {
 	void (*teardown)(void);
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);
+	void (*describe_way)(struct seq_buf *text);
 
 	int (*vcpu_create)(struct vitro_vcpu *vcpu);
 	void (*vcpu_destroy)(struct vitro_vcpu *vcpu);
@@ -205,5 +208,12 @@ DECLARE_STATIC_CALL(vitro_enter, *((struct vitro_backend *)0)->enter);
 DECLARE_STATIC_CALL(vitro_skip, *((struct vitro_backend *)0)->skip);
 DECLARE_STATIC_CALL(vitro_cache_reg, *((struct vitro_backend *)0)->cache_reg);
 DECLARE_STATIC_CALL(vitro_irq_allowed, *((struct vitro_backend *)0)->irq_allowed);
+
+/*
+ * Before and after the inner loop, IRQs off. NULL unless a backend, which
+ * updates them, needs them.
+ */
+DECLARE_STATIC_CALL(vitro_begin, *((struct vitro_backend *)0)->put);
+DECLARE_STATIC_CALL(vitro_end, *((struct vitro_backend *)0)->put);
 
 #endif /* VITRO_BACKEND_H */

@@ -10,6 +10,7 @@
 #include <linux/hrtimer.h>
 #include <linux/kvm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/perf_event.h>
 #include <linux/syscore_ops.h>
 #include <linux/version.h>
 #include <asm/cpufeature.h>
@@ -190,5 +191,17 @@ static inline void vitro_cr4_clear_vmxe(void)
 void vitro_cr4_set_vmxe(void) __compiletime_error("CR4.VMXE cannot be kept on this kernel");
 void vitro_cr4_clear_vmxe(void) __compiletime_error("CR4.VMXE cannot be kept on this kernel");
 #endif
+
+/*
+ * Tells the driver of Intel PT that VMXON (1) or VMXOFF (0) comes: on some processors
+ * tracing stops in VMX operation. Newer kernels tell KVM only: there the
+ * rest of a running trace is lost.
+ */
+static inline void vitro_pt_handle_vmx(int on)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+	intel_pt_handle_vmx(on);
+#endif
+}
 
 #endif /* VITRO_COMPAT_H */

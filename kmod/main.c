@@ -12,6 +12,7 @@
 #include <linux/module.h>
 #include <linux/preempt.h>
 #include <linux/reboot.h>
+#include <linux/seq_buf.h>
 #include <asm/processor.h>
 #include <asm/tsc.h>
 
@@ -37,6 +38,8 @@ DEFINE_STATIC_CALL_NULL(vitro_enter, *((struct vitro_backend *)0)->enter);
 DEFINE_STATIC_CALL_NULL(vitro_skip, *((struct vitro_backend *)0)->skip);
 DEFINE_STATIC_CALL_NULL(vitro_cache_reg, *((struct vitro_backend *)0)->cache_reg);
 DEFINE_STATIC_CALL_NULL(vitro_irq_allowed, *((struct vitro_backend *)0)->irq_allowed);
+DEFINE_STATIC_CALL_NULL(vitro_begin, *((struct vitro_backend *)0)->put);
+DEFINE_STATIC_CALL_NULL(vitro_end, *((struct vitro_backend *)0)->put);
 
 static const char *enable_error(int err)
 {
@@ -150,6 +153,19 @@ static void update_static_calls(void)
 	static_call_update(vitro_irq_allowed, vitro_backend->irq_allowed);
 }
 
+static void say_loaded(void)
+{
+	char way[128] = "";
+	struct seq_buf text;
+
+	seq_buf_init(&text, way, sizeof(way) - 1);
+	if (vitro_backend->describe_way)
+		vitro_backend->describe_way(&text);
+	pr_info("%s on %u CPUs%s%s%s, /dev/%s; features: %s\n", vitro_backend->name,
+		num_online_cpus(), way[0] ? " (" : "", way, way[0] ? ")" : "", node,
+		vitro_caps.features);
+}
+
 static int __init vitro_init(void)
 {
 	int err;
@@ -195,8 +211,7 @@ static int __init vitro_init(void)
 		goto unreboot;
 	}
 
-	pr_info("%s on %u CPUs, /dev/%s; features: %s\n", vitro_backend->name,
-		num_online_cpus(), node, vitro_caps.features);
+	say_loaded();
 	return 0;
 
 unreboot:

@@ -336,7 +336,9 @@ static int enter_guest(struct vitro_vcpu *vcpu)
 
 	if (!xfer_to_guest_mode_work_pending()) {
 		vitro_hot_debug_load(vcpu);
+		static_call_cond(vitro_begin)(vcpu);
 		exited = inner_loop(vcpu);
+		static_call_cond(vitro_end)(vcpu);
 		vitro_hot_debug_restore(vcpu);
 	}
 

@@ -7,7 +7,7 @@
 
 static void vmx_write_tsc_offset(struct vitro_vcpu *vcpu)
 {
-	vmcs_write(TSC_OFFSET, vcpu->tsc_offset);
+	vmx_write(to_vmx(vcpu), TSC_OFFSET, vcpu->tsc_offset);
 }
 
 static void vmx_cpuid_changed(struct vitro_vcpu *vcpu)
@@ -44,6 +44,7 @@ const struct vitro_backend vitro_vmx_backend = {
 	.teardown		= vmx_teardown,
 	.cpu_enable		= vmx_cpu_enable,
 	.cpu_disable		= vmx_cpu_disable,
+	.describe_way		= vmx_describe_way,
 
 	.vcpu_create		= vmx_vcpu_create,
 	.vcpu_destroy		= vmx_vcpu_destroy,

@@ -495,10 +495,11 @@ static void read_state(struct vitro_vmx *vmx, struct vmx_state *s)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(state_fields); i++)
-		*(u64 *)((char *)s + state_fields[i].offset) = vmcs_read(state_fields[i].field);
+		*(u64 *)((char *)s + state_fields[i].offset) =
+			vmx_read(vmx, state_fields[i].field);
 	for (i = 0; i < VITRO_NR_SEGS; i++) {
 		vmx_get_segment(&vmx->vcpu, i, &s->seg[i]);
-		s->ar[i] = vmx_get_access_rights(i);
+		s->ar[i] = vmx_get_access_rights(vmx, i);
 	}
 	s->vtpr = vmx->vapic[APIC_TASKPRI];
 	s->phys_bits = boot_cpu_data.x86_phys_bits;
@@ -617,11 +618,12 @@ void vmx_dump(struct vitro_vcpu *vcpu)
 	pr_err("vCPU %u: exit reason %#x, VM-instruction error %u; VMCS:\n",
 	       vcpu->id, vmx->exit_reason, vmx->insn_error);
 	for (i = 0; i < ARRAY_SIZE(state_fields); i++)
-		pr_err("  %s=%#llx\n", state_fields[i].name, vmcs_read(state_fields[i].field));
+		pr_err("  %s=%#llx\n", state_fields[i].name,
+		       vmx_read(vmx, state_fields[i].field));
 	for (i = 0; i < VITRO_NR_SEGS; i++) {
 		vmx_get_segment(vcpu, i, &seg);
 		pr_err("  %s selector=%#x base=%#llx limit=%#x access-rights=%#x\n",
 		       seg_names[i], seg.selector, seg.base, seg.limit,
-		       vmx_get_access_rights(i));
+		       vmx_get_access_rights(vmx, i));
 	}
 }

@@ -32,7 +32,7 @@ void vmx_set_intr_state(struct vitro_vmx *vmx, u32 state)
 	if (vmx_intr_state(vmx) == state)
 		return;
 	vmx->intr_state = state;
-	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state);
+	vmx_write(vmx, GUEST_INTERRUPTIBILITY_INFO, state);
 	vmx->pending |= VMX_PENDING_CHECK_DEBUG;
 }
 
@@ -175,7 +175,7 @@ void vmx_inject_exception(struct vitro_vcpu *vcpu, u8 vector, bool has_error, u3
 	/* Generating #DB ends branch stepping; an injected one does not do it. */
 	if (vector == X86_TRAP_DB && unlikely(vmx->debugctl)) {
 		vmx->debugctl = 0;
-		vmcs_write(GUEST_IA32_DEBUGCTL, 0);
+		vmx_write(vmx, GUEST_IA32_DEBUGCTL, 0);
 	}
 }
 
@@ -314,7 +314,7 @@ void vmx_update_tpr(struct vitro_vcpu *vcpu, u8 tpr, int irr_class)
 		threshold = irr_class;
 	if (threshold != vmx->tpr_threshold) {
 		vmx->tpr_threshold = threshold;
-		vmcs_write(TPR_THRESHOLD, threshold);
+		vmx_write(vmx, TPR_THRESHOLD, threshold);
 	}
 }
 
@@ -335,5 +335,5 @@ void vmx_update_exceptions(struct vitro_vcpu *vcpu)
 	if (bitmap == vmx->exception_bitmap)
 		return;
 	vmx->exception_bitmap = bitmap;
-	vmcs_write(EXCEPTION_BITMAP, bitmap);
+	vmx_write(vmx, EXCEPTION_BITMAP, bitmap);
 }

@@ -100,13 +100,7 @@ phys_addr_t vmx_msr_bitmap_pa(void)
 	return virt_to_phys(msr_bitmap);
 }
 
-/**
- * vmx_read_host_msrs() - remember the host's constant MSRs of this CPU
- * @c: this CPU's structure
- *
- * Context: IRQs off, no guest loaded.
- */
-void vmx_read_host_msrs(struct vmx_cpu *c)
+static void read_user_msrs(struct vmx_cpu *c)
 {
 	int i;
 
@@ -115,8 +109,64 @@ void vmx_read_host_msrs(struct vmx_cpu *c)
 	c->tsc_aux = 0;
 	if (vitro_caps.has_rdtscp)
 		rdmsrq(MSR_TSC_AUX, c->tsc_aux);
+}
+
+/**
+ * vmx_read_host_msrs() - remember the host's constant MSRs of this CPU
+ * @c: this CPU's structure
+ *
+ * Context: IRQs off, no guest loaded.
+ */
+void vmx_read_host_msrs(struct vmx_cpu *c)
+{
+	read_user_msrs(c);
 	rdmsrq(MSR_IA32_SYSENTER_ESP, c->sysenter_esp);
 	rdmsrq(MSR_GS_BASE, c->gs_base);
+}
+
+/**
+ * vmx_load_user_msrs() - load the guest's values of MSRs that only user mode sees
+ * @vmx: the vCPU
+ *
+ * Where CPUs are resident, what they replace is the host's, which never changes. In
+ * a window it is what is there. That may be a guest's of the other hypervisor: KVM
+ * keeps them loaded until the CPU returns to user mode and relies on them,
+ * but writes the host's back at any time, by an IPI, when its last VM dies. Hence they
+ * are exchanged, with IRQs off, for no longer than the window.
+ *
+ * Context: IRQs off.
+ */
+void vmx_load_user_msrs(struct vitro_vmx *vmx)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
+	int i;
+
+	if (vmx->in_window)
+		read_user_msrs(c);
+	for (i = 0; i < VMX_NR_USER_MSRS; i++)
+		if (vmx->user_msrs[i] != c->user_msrs[i])
+			wrmsrq(user_msrs[i], vmx->user_msrs[i]);
+	vmx->tsc_aux = c->tsc_aux;
+	vmx->user_msrs_loaded = true;
+}
+
+/**
+ * vmx_restore_user_msrs() - undo vmx_load_user_msrs()
+ * @vmx: the vCPU, user_msrs_loaded
+ *
+ * Context: IRQs off.
+ */
+void vmx_restore_user_msrs(struct vitro_vmx *vmx)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
+	int i;
+
+	for (i = 0; i < VMX_NR_USER_MSRS; i++)
+		if (vmx->user_msrs[i] != c->user_msrs[i])
+			wrmsrq(user_msrs[i], c->user_msrs[i]);
+	if (vmx->tsc_aux != c->tsc_aux)
+		wrmsrq(MSR_TSC_AUX, c->tsc_aux);
+	vmx->user_msrs_loaded = false;
 }
 
 /**
@@ -127,9 +177,7 @@ void vmx_read_host_msrs(struct vmx_cpu *c)
  */
 void vmx_switch_to_guest(struct vitro_vmx *vmx)
 {
-	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	struct vmx_host *host = &vmx->host;
-	int i;
 
 	/* VM exits null these selectors and LDTR. */
 	savesegment(ds, host->ds);
@@ -147,10 +195,8 @@ void vmx_switch_to_guest(struct vitro_vmx *vmx)
 
 	rdmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
 	wrmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
-	for (i = 0; i < VMX_NR_USER_MSRS; i++)
-		if (vmx->user_msrs[i] != c->user_msrs[i])
-			wrmsrq(user_msrs[i], vmx->user_msrs[i]);
-	vmx->tsc_aux = c->tsc_aux;
+	if (!vmx->user_msrs_loaded)
+		vmx_load_user_msrs(vmx);
 	vmx->guest_loaded = true;
 }
 
@@ -162,18 +208,13 @@ void vmx_switch_to_guest(struct vitro_vmx *vmx)
  */
 void vmx_switch_to_host(struct vitro_vmx *vmx)
 {
-	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	const struct vmx_host *host = &vmx->host;
 	unsigned long flags;
-	int i;
 
 	local_irq_save(flags);
 	rdmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
-	for (i = 0; i < VMX_NR_USER_MSRS; i++)
-		if (vmx->user_msrs[i] != c->user_msrs[i])
-			wrmsrq(user_msrs[i], c->user_msrs[i]);
-	if (vmx->tsc_aux != c->tsc_aux)
-		wrmsrq(MSR_TSC_AUX, c->tsc_aux);
+	if (vmx->user_msrs_loaded)
+		vmx_restore_user_msrs(vmx);
 
 	if (unlikely(host->ldt))
 		asm volatile("lldt %0" : : "m" (host->ldt));
@@ -266,7 +307,7 @@ static int set_user_msr(struct vitro_vmx *vmx, int i, u64 value)
 		return 1;
 	preempt_disable();
 	vmx->user_msrs[i] = value;
-	if (vmx->guest_loaded)
+	if (vmx->user_msrs_loaded)
 		wrmsrq(user_msrs[i], value);
 	preempt_enable();
 	return 0;
@@ -278,7 +319,7 @@ static int set_debugctl(struct vitro_vmx *vmx, u64 value)
 	if (value & ~(u64)(DEBUGCTLMSR_LBR | DEBUGCTLMSR_BTF))
 		return 1;
 	vmx->debugctl = value & DEBUGCTLMSR_BTF;
-	vmcs_write(GUEST_IA32_DEBUGCTL, vmx->debugctl);
+	vmx_write(vmx, GUEST_IA32_DEBUGCTL, vmx->debugctl);
 	vmx->pending |= VMX_PENDING_CHECK_DEBUG;
 	return 0;
 }
@@ -293,22 +334,22 @@ int vmx_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value)
 
 	switch (msr) {
 	case MSR_FS_BASE:
-		*value = vmcs_read(GUEST_FS_BASE);
+		*value = vmx_read(vmx, GUEST_FS_BASE);
 		return 0;
 	case MSR_GS_BASE:
-		*value = vmcs_read(GUEST_GS_BASE);
+		*value = vmx_read(vmx, GUEST_GS_BASE);
 		return 0;
 	case MSR_KERNEL_GS_BASE:
 		*value = get_kernel_gs_base(vmx);
 		return 0;
 	case MSR_IA32_SYSENTER_CS:
-		*value = vmcs_read(GUEST_SYSENTER_CS);
+		*value = vmx_read(vmx, GUEST_SYSENTER_CS);
 		return 0;
 	case MSR_IA32_SYSENTER_ESP:
-		*value = vmcs_read(GUEST_SYSENTER_ESP);
+		*value = vmx_read(vmx, GUEST_SYSENTER_ESP);
 		return 0;
 	case MSR_IA32_SYSENTER_EIP:
-		*value = vmcs_read(GUEST_SYSENTER_EIP);
+		*value = vmx_read(vmx, GUEST_SYSENTER_EIP);
 		return 0;
 	case MSR_IA32_DEBUGCTLMSR:
 		*value = vmx->debugctl;
@@ -342,22 +383,22 @@ int vmx_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
 
 	switch (msr) {
 	case MSR_FS_BASE:
-		vmcs_write(GUEST_FS_BASE, value);
+		vmx_write(vmx, GUEST_FS_BASE, value);
 		return 0;
 	case MSR_GS_BASE:
-		vmcs_write(GUEST_GS_BASE, value);
+		vmx_write(vmx, GUEST_GS_BASE, value);
 		return 0;
 	case MSR_KERNEL_GS_BASE:
 		set_kernel_gs_base(vmx, value);
 		return 0;
 	case MSR_IA32_SYSENTER_CS:
-		vmcs_write(GUEST_SYSENTER_CS, value);
+		vmx_write(vmx, GUEST_SYSENTER_CS, value);
 		return 0;
 	case MSR_IA32_SYSENTER_ESP:
-		vmcs_write(GUEST_SYSENTER_ESP, value);
+		vmx_write(vmx, GUEST_SYSENTER_ESP, value);
 		return 0;
 	case MSR_IA32_SYSENTER_EIP:
-		vmcs_write(GUEST_SYSENTER_EIP, value);
+		vmx_write(vmx, GUEST_SYSENTER_EIP, value);
 		return 0;
 	case MSR_IA32_DEBUGCTLMSR:
 		return set_debugctl(vmx, value);

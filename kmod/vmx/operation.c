@@ -2,10 +2,12 @@
 /*
  * Being in VMX operation, and which VMCS is active and current where.
  *
- * This is the only place that enters and leaves VMX operation. CPUs are
- * resident in it: from cpu_enable() to cpu_disable(). Whoever else holds VMX
- * is left alone. A VMCS is made current by vmx_vmcs_activate() alone, so other
- * ways of being in VMX operation would change this file only.
+ * A CPU is in one of two ways, which ways.c chooses:
+ *
+ *	resident	in VMX operation from cpu_enable() to cpu_disable(), as here.
+ *			The fastest, but no other hypervisor can start meanwhile.
+ *	windowed	in VMX operation, or making use of another's, only while IRQs
+ *			are off: see window.c.
  */
 #define pr_fmt(fmt) "vitro: " fmt
 
@@ -13,7 +15,6 @@
 #include <linux/errno.h>
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
-#include <linux/perf_event.h>
 #include <linux/smp.h>
 #include <linux/topology.h>
 #include <asm/io.h>
@@ -44,7 +45,9 @@ static int alloc_vmxon_pages(void)
 		c = &per_cpu(vmx_cpu, cpu);
 		INIT_LIST_HEAD(&c->active);
 		c->current_vmx = NULL;
-		c->on = false;
+		c->enabled = false;
+		c->resident = false;
+		c->shared = false;
 		page = alloc_pages_node(cpu_to_node(cpu), GFP_KERNEL | __GFP_ZERO, 0);
 		if (!page) {
 			free_vmxon_pages();
@@ -63,10 +66,6 @@ int vmx_setup(void)
 {
 	int err;
 
-	if (!VITRO_CAN_KEEP_VMXE) {
-		pr_err("this kernel lets no module but KVM stay in VMX operation: vitro cannot use VT-x here\n");
-		return -EOPNOTSUPP;
-	}
 	err = alloc_vmxon_pages();
 	if (err)
 		return err;
@@ -76,8 +75,13 @@ int vmx_setup(void)
 	err = vmx_vcpu_setup();
 	if (err)
 		goto free_msr;
+	err = vmx_choose_way();
+	if (err)
+		goto teardown_vcpu;
 	return 0;
 
+teardown_vcpu:
+	vmx_vcpu_teardown();
 free_msr:
 	vmx_msr_teardown();
 free_vmxon:
@@ -90,6 +94,7 @@ free_vmxon:
  */
 void vmx_teardown(void)
 {
+	vmx_forget_way();
 	vmx_vcpu_teardown();
 	vmx_msr_teardown();
 	free_vmxon_pages();
@@ -115,58 +120,81 @@ static int enter_operation(struct vmx_cpu *c)
 {
 	int err;
 
-	intel_pt_handle_vmx(1);
+	vitro_pt_handle_vmx(1);
 	vitro_cr4_set_vmxe();
 	err = vmx_vmxon(virt_to_phys(c->vmxon_page));
 	if (err) {
 		vitro_cr4_clear_vmxe();
-		intel_pt_handle_vmx(0);
+		vitro_pt_handle_vmx(0);
 		return err;
 	}
-	c->on = true;
+	c->resident = true;
 	return 0;
 }
 
 static void leave_operation(struct vmx_cpu *c)
 {
-	c->on = false;
+	c->resident = false;
 	vmx_vmxoff();
 	vitro_cr4_clear_vmxe();
-	intel_pt_handle_vmx(0);
+	vitro_pt_handle_vmx(0);
+}
+
+/**
+ * vmx_reside() - enter VMX operation to stay in it
+ * @c: this CPU's structure; windowed or not enabled
+ *
+ * Context: IRQs off, no vCPU loaded on this CPU.
+ * Return: 0; -EBUSY when another hypervisor is in VMX operation; -EIO when VMXON
+ * failed.
+ */
+int vmx_reside(struct vmx_cpu *c)
+{
+	int err;
+
+	if (!VITRO_CAN_KEEP_VMXE)
+		return -EIO;
+	if (__read_cr4() & X86_CR4_VMXE)
+		return -EBUSY;
+	vmx_read_host_msrs(c);
+	err = enter_operation(c);
+	if (err)
+		return err;
+	c->shared = false;
+	c->current_vmx = NULL;
+	/* Whoever was in VMX operation before may have left translations. */
+	vmx_invept(VMX_EPT_EXTENT_GLOBAL, 0);
+	if (vmx_can(VMX_CPU2, SECONDARY_EXEC_ENABLE_VPID))
+		vmx_invvpid(VMX_VPID_EXTENT_ALL_CONTEXT, 0);
+	return 0;
 }
 
 /*
  * vmx_cpu_enable() - see struct vitro_backend
  *
- * Return: 0; -EBUSY when another hypervisor is in VMX operation; -EOPNOTSUPP
- * when firmware forbids it; -ENXIO when this CPU differs from the first; -EIO
- * when VMXON failed.
+ * Return: 0; -EBUSY when another hypervisor is in VMX operation and we are to be
+ * resident; -EOPNOTSUPP when firmware forbids it; -ENXIO when this CPU differs
+ * from the first; -EIO when VMXON failed.
  */
 int vmx_cpu_enable(void)
 {
 	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	int err;
 
-	if (!VITRO_CAN_KEEP_VMXE)
-		return -EOPNOTSUPP;
-	if (__read_cr4() & X86_CR4_VMXE)
-		return -EBUSY;
 	err = vmx_check_cpu();
 	if (err)
 		return err;
 	err = unlock_vmxon();
 	if (err)
 		return err;
-
-	vmx_read_host_msrs(c);
-	err = enter_operation(c);
-	if (err)
-		return err;
-	/* Whoever was in VMX operation before may have left translations. */
-	vmx_invept(VMX_EPT_EXTENT_GLOBAL, 0);
-	if (vmx_can(VMX_CPU2, SECONDARY_EXEC_ENABLE_VPID))
-		vmx_invvpid(VMX_VPID_EXTENT_ALL_CONTEXT, 0);
-	return 0;
+	if (vmx_is_resident_way()) {
+		err = vmx_reside(c);
+	} else {
+		vmx_read_host_msrs(c);
+		err = vmx_try_window(c);
+	}
+	c->enabled = !err;
+	return err;
 }
 
 /* On the CPU where it is active, IRQs off: writes the VMCS back to memory. */
@@ -180,21 +208,34 @@ static void clear_vmcs(struct vmx_cpu *c, struct vitro_vmx *vmx)
 	smp_store_release(&vmx->vmcs_cpu, -1);
 }
 
-/*
- * vmx_cpu_disable() - see struct vitro_backend
+/**
+ * vmx_end_residence() - undo vmx_reside()
+ * @c: this CPU's structure
+ *
+ * Context: IRQs off, or an NMI in an emergency.
  */
-void vmx_cpu_disable(void)
+void vmx_end_residence(struct vmx_cpu *c)
 {
-	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	struct vitro_vmx *vmx, *next;
 
-	if (!VITRO_CAN_KEEP_VMXE || !c->on)
+	if (!VITRO_CAN_KEEP_VMXE || !c->resident)
 		return;
 	/* An NMI may have interrupted a change of the list; all is lost anyway. */
 	if (!in_nmi())
 		list_for_each_entry_safe(vmx, next, &c->active, active)
 			clear_vmcs(c, vmx);
 	leave_operation(c);
+}
+
+/*
+ * vmx_cpu_disable() - see struct vitro_backend
+ */
+void vmx_cpu_disable(void)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
+
+	c->enabled = false;
+	vmx_end_residence(c);
 }
 
 static void clear_vmcs_here(void *data)
@@ -206,13 +247,11 @@ static void clear_vmcs_here(void *data)
 		clear_vmcs(this_cpu_ptr(&vmx_cpu), vmx);
 }
 
-/**
- * vmx_vmcs_deactivate() - make a VMCS inactive wherever it is active
- * @vmx: the vCPU
- *
- * Context: IRQs on. The caller keeps it from being activated.
+/*
+ * Makes a VMCS inactive wherever it is active. IRQs on; the caller keeps it from
+ * being activated.
  */
-void vmx_vmcs_deactivate(struct vitro_vmx *vmx)
+static void deactivate_vmcs(struct vitro_vmx *vmx)
 {
 	int cpu = smp_load_acquire(&vmx->vmcs_cpu);	/* pairs with clear_vmcs() */
 
@@ -222,12 +261,28 @@ void vmx_vmcs_deactivate(struct vitro_vmx *vmx)
 }
 
 /**
- * vmx_vmcs_activate() - make a VMCS current
+ * vmx_vmcs_forget() - let no CPU know a vCPU any more
+ * @vmx: the vCPU, about to be freed
+ *
+ * Context: IRQs on.
+ */
+void vmx_vmcs_forget(struct vitro_vmx *vmx)
+{
+	int cpu;
+
+	deactivate_vmcs(vmx);
+	for_each_possible_cpu(cpu)
+		cmpxchg(&per_cpu(vmx_cpu, cpu).current_vmx, vmx, NULL);
+}
+
+/**
+ * vmx_vmcs_activate() - make a VMCS current, where CPUs are resident
  * @vmx: the vCPU
  * @cpu: this CPU
  *
  * A VMCS must not be active on two CPUs: it is cleared on the other first
- * (SDM, "Software Use of Virtual-Machine Control Structures").
+ * (SDM, "Software Use of Virtual-Machine Control Structures"), and before its
+ * first use at all.
  *
  * Context: preemption off, IRQs on.
  */
@@ -239,15 +294,19 @@ void vmx_vmcs_activate(struct vitro_vmx *vmx, int cpu)
 	if (vmx->vmcs_cpu == cpu && c->current_vmx == vmx)
 		return;
 	if (vmx->vmcs_cpu != cpu)
-		vmx_vmcs_deactivate(vmx);
+		deactivate_vmcs(vmx);
 
 	local_irq_save(flags);
-	if (vmx->vmcs_cpu != cpu) {
-		list_add(&vmx->active, &c->active);
-		vmx->vmcs_cpu = cpu;
+	if (c->resident) {
+		if (!vmx->vmcs_ready)
+			vmx_vmclear(vmx->vmcs_pa);
+		if (vmx->vmcs_cpu != cpu) {
+			list_add(&vmx->active, &c->active);
+			vmx->vmcs_cpu = cpu;
+		}
+		if (vmx_vmptrld(vmx->vmcs_pa))
+			vmx_insn_failed("VMPTRLD", vmx->vmcs_pa, 0);
 	}
-	if (vmx_vmptrld(vmx->vmcs_pa) && c->on)
-		vmx_insn_failed("VMPTRLD", vmx->vmcs_pa, 0);
 	c->current_vmx = vmx;
 	local_irq_restore(flags);
 }

@@ -55,24 +55,24 @@ void vmx_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg)
 
 	switch (reg) {
 	case VITRO_RSP:
-		vcpu->gpr[VITRO_RSP] = vmcs_read(GUEST_RSP);
+		vcpu->gpr[VITRO_RSP] = vmx_read(vmx, GUEST_RSP);
 		break;
 	case VITRO_RIP:
-		vcpu->rip = vmcs_read(GUEST_RIP);
+		vcpu->rip = vmx_read(vmx, GUEST_RIP);
 		break;
 	case VITRO_RFLAGS:
-		vcpu->rflags = vmcs_read(GUEST_RFLAGS);
+		vcpu->rflags = vmx_read(vmx, GUEST_RFLAGS);
 		break;
 	case VITRO_CR0:
 		vcpu->cr0 = (vcpu->cr0 & ~(u64)CR0_GUEST_OWNED) |
-			    (vmcs_read(GUEST_CR0) & CR0_GUEST_OWNED);
+			    (vmx_read(vmx, GUEST_CR0) & CR0_GUEST_OWNED);
 		break;
 	case VITRO_CR3:
-		vcpu->cr3 = vmcs_read(GUEST_CR3);
+		vcpu->cr3 = vmx_read(vmx, GUEST_CR3);
 		break;
 	case VITRO_CR4:
 		vcpu->cr4 = (vcpu->cr4 & ~vmx->cr4_guest_owned) |
-			    (vmcs_read(GUEST_CR4) & vmx->cr4_guest_owned);
+			    (vmx_read(vmx, GUEST_CR4) & vmx->cr4_guest_owned);
 		break;
 	default:
 		break;
@@ -85,7 +85,8 @@ void vmx_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg)
  */
 bool vmx_cs_long(struct vitro_vcpu *vcpu)
 {
-	return vcpu->efer & EFER_LMA && vmcs_read(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK;
+	return vcpu->efer & EFER_LMA &&
+	       vmx_read(to_vmx(vcpu), GUEST_CS_AR_BYTES) & VMX_AR_L_MASK;
 }
 
 /*
@@ -98,7 +99,7 @@ int vmx_cpl(struct vitro_vcpu *vcpu)
 {
 	if (!(vcpu->cr0 & X86_CR0_PE))
 		return 0;
-	return VMX_AR_DPL(vmcs_read(GUEST_SS_AR_BYTES));
+	return VMX_AR_DPL(vmx_read(to_vmx(vcpu), GUEST_SS_AR_BYTES));
 }
 
 /*
@@ -107,7 +108,8 @@ int vmx_cpl(struct vitro_vcpu *vcpu)
 void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
-	u64 rip = vcpu->regs_avail & BIT(VITRO_RIP) ? vcpu->rip : vmcs_read(GUEST_RIP);
+	u64 rip = vcpu->regs_avail & BIT(VITRO_RIP) ? vcpu->rip :
+						     vmx_read(vmx, GUEST_RIP);
 	u64 next = rip + len;
 	u32 state;
 
@@ -128,12 +130,13 @@ void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len)
 void vmx_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out)
 {
 	const struct vmx_segment_fields *f = &segments[seg];
-	u32 ar = vmcs_read(f->ar);
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+	u32 ar = vmx_read(vmx, f->ar);
 
 	memset(out, 0, sizeof(*out));
-	out->base = vmcs_read(f->base);
-	out->limit = vmcs_read(f->limit);
-	out->selector = vmcs_read(f->selector);
+	out->base = vmx_read(vmx, f->base);
+	out->limit = vmx_read(vmx, f->limit);
+	out->selector = vmx_read(vmx, f->selector);
 	out->type = ar & VMX_AR_TYPE_MASK;
 	out->s = !!(ar & VMX_AR_S_MASK);
 	out->dpl = VMX_AR_DPL(ar);
@@ -148,11 +151,12 @@ void vmx_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_seg
 
 /**
  * vmx_get_access_rights() - a segment's access rights as the VMCS has them
+ * @vmx: the vCPU
  * @seg: the segment
  */
-u32 vmx_get_access_rights(enum vitro_seg seg)
+u32 vmx_get_access_rights(struct vitro_vmx *vmx, enum vitro_seg seg)
 {
-	return vmcs_read(segments[seg].ar);
+	return vmx_read(vmx, segments[seg].ar);
 }
 
 static u32 access_rights(enum vitro_seg seg, const struct kvm_segment *in)
@@ -181,11 +185,12 @@ void vmx_set_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg,
 		     const struct kvm_segment *in)
 {
 	const struct vmx_segment_fields *f = &segments[seg];
+	struct vitro_vmx *vmx = to_vmx(vcpu);
 
-	vmcs_write(f->base, in->base);
-	vmcs_write(f->limit, in->limit);
-	vmcs_write(f->selector, in->selector);
-	vmcs_write(f->ar, access_rights(seg, in));
+	vmx_write(vmx, f->base, in->base);
+	vmx_write(vmx, f->limit, in->limit);
+	vmx_write(vmx, f->selector, in->selector);
+	vmx_write(vmx, f->ar, access_rights(seg, in));
 }
 
 /*
@@ -193,8 +198,10 @@ void vmx_set_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg,
  */
 void vmx_get_idt(struct vitro_vcpu *vcpu, struct vitro_dtable *out)
 {
-	out->base = vmcs_read(GUEST_IDTR_BASE);
-	out->limit = vmcs_read(GUEST_IDTR_LIMIT);
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+
+	out->base = vmx_read(vmx, GUEST_IDTR_BASE);
+	out->limit = vmx_read(vmx, GUEST_IDTR_LIMIT);
 }
 
 /*
@@ -202,8 +209,10 @@ void vmx_get_idt(struct vitro_vcpu *vcpu, struct vitro_dtable *out)
  */
 void vmx_set_idt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in)
 {
-	vmcs_write(GUEST_IDTR_BASE, in->base);
-	vmcs_write(GUEST_IDTR_LIMIT, in->limit);
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+
+	vmx_write(vmx, GUEST_IDTR_BASE, in->base);
+	vmx_write(vmx, GUEST_IDTR_LIMIT, in->limit);
 }
 
 /*
@@ -211,8 +220,10 @@ void vmx_set_idt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in)
  */
 void vmx_get_gdt(struct vitro_vcpu *vcpu, struct vitro_dtable *out)
 {
-	out->base = vmcs_read(GUEST_GDTR_BASE);
-	out->limit = vmcs_read(GUEST_GDTR_LIMIT);
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+
+	out->base = vmx_read(vmx, GUEST_GDTR_BASE);
+	out->limit = vmx_read(vmx, GUEST_GDTR_LIMIT);
 }
 
 /*
@@ -220,8 +231,10 @@ void vmx_get_gdt(struct vitro_vcpu *vcpu, struct vitro_dtable *out)
  */
 void vmx_set_gdt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in)
 {
-	vmcs_write(GUEST_GDTR_BASE, in->base);
-	vmcs_write(GUEST_GDTR_LIMIT, in->limit);
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+
+	vmx_write(vmx, GUEST_GDTR_BASE, in->base);
+	vmx_write(vmx, GUEST_GDTR_LIMIT, in->limit);
 }
 
 /*
@@ -231,6 +244,7 @@ void vmx_set_gdt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in)
  */
 static void load_pdptes(struct vitro_vcpu *vcpu)
 {
+	struct vitro_vmx *vmx = to_vmx(vcpu);
 	u64 pdpte[4] = {};
 	u64 gpa = vcpu_cr3(vcpu) & 0xffffffe0;
 	int srcu;
@@ -245,10 +259,10 @@ static void load_pdptes(struct vitro_vcpu *vcpu)
 		vitro_guest_read(vcpu->vm, gpa, pdpte, sizeof(pdpte));
 	srcu_read_unlock(&vcpu->vm->srcu, srcu);
 
-	vmcs_write(GUEST_PDPTR0, pdpte[0]);
-	vmcs_write(GUEST_PDPTR1, pdpte[1]);
-	vmcs_write(GUEST_PDPTR2, pdpte[2]);
-	vmcs_write(GUEST_PDPTR3, pdpte[3]);
+	vmx_write(vmx, GUEST_PDPTR0, pdpte[0]);
+	vmx_write(vmx, GUEST_PDPTR1, pdpte[1]);
+	vmx_write(vmx, GUEST_PDPTR2, pdpte[2]);
+	vmx_write(vmx, GUEST_PDPTR3, pdpte[3]);
 }
 
 /* EFER.LMA and the VM-entry control follow from EFER.LME and CR0.PG. */
@@ -262,8 +276,8 @@ static void update_long_mode(struct vitro_vmx *vmx)
 		vcpu->efer |= EFER_LMA;
 		entry |= VM_ENTRY_IA32E_MODE;
 	}
-	vmcs_write(VM_ENTRY_CONTROLS, entry);
-	vmcs_write(GUEST_IA32_EFER, vcpu->efer);
+	vmx_write(vmx, VM_ENTRY_CONTROLS, entry);
+	vmx_write(vmx, GUEST_IA32_EFER, vcpu->efer);
 }
 
 /*
@@ -276,8 +290,8 @@ void vmx_set_cr0(struct vitro_vcpu *vcpu, u64 cr0)
 
 	vcpu->cr0 = cr0;
 	vcpu->regs_avail |= BIT(VITRO_CR0);
-	vmcs_write(CR0_READ_SHADOW, cr0);
-	vmcs_write(GUEST_CR0, (cr0 | vmx_config.cr0_must) & vmx_config.cr0_may);
+	vmx_write(vmx, CR0_READ_SHADOW, cr0);
+	vmx_write(vmx, GUEST_CR0, (cr0 | vmx_config.cr0_must) & vmx_config.cr0_may);
 	if (changed & X86_CR0_PG)
 		update_long_mode(vmx);
 	if (changed & (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW))
@@ -293,7 +307,7 @@ void vmx_set_cr3(struct vitro_vcpu *vcpu, u64 cr3)
 {
 	vcpu->cr3 = cr3;
 	vcpu->regs_avail |= BIT(VITRO_CR3);
-	vmcs_write(GUEST_CR3, cr3);
+	vmx_write(to_vmx(vcpu), GUEST_CR3, cr3);
 	load_pdptes(vcpu);
 }
 
@@ -311,8 +325,8 @@ void vmx_set_cr4(struct vitro_vcpu *vcpu, u64 cr4)
 
 	vcpu->cr4 = cr4;
 	vcpu->regs_avail |= BIT(VITRO_CR4);
-	vmcs_write(CR4_READ_SHADOW, cr4);
-	vmcs_write(GUEST_CR4, (real | vmx_config.cr4_must) & vmx_config.cr4_may);
+	vmx_write(vmx, CR4_READ_SHADOW, cr4);
+	vmx_write(vmx, GUEST_CR4, (real | vmx_config.cr4_must) & vmx_config.cr4_may);
 	if (changed & (X86_CR4_PAE | X86_CR4_PSE | X86_CR4_PGE | X86_CR4_SMEP))
 		load_pdptes(vcpu);
 	if (changed & CR4_TRANSLATION)
@@ -330,7 +344,7 @@ void vmx_update_cr4_mask(struct vitro_vmx *vmx)
 
 	vmx->cr4_guest_owned = CR4_GUEST_OWNED & vmx_config.cr4_may &
 			       ~vmx->vcpu.cr4_reserved;
-	vmcs_write(CR4_GUEST_HOST_MASK, ~vmx->cr4_guest_owned);
+	vmx_write(vmx, CR4_GUEST_HOST_MASK, ~vmx->cr4_guest_owned);
 	vmx_set_cr4(&vmx->vcpu, cr4);
 }
 
@@ -348,7 +362,7 @@ void vmx_set_efer(struct vitro_vcpu *vcpu, u64 efer)
  */
 void vmx_set_dr7(struct vitro_vcpu *vcpu, u64 dr7)
 {
-	vmcs_write(GUEST_DR7, dr7);
+	vmx_write(to_vmx(vcpu), GUEST_DR7, dr7);
 }
 
 /**
@@ -385,8 +399,8 @@ void vmx_reset_state(struct vitro_vmx *vmx)
 	vmx_set_segment(vcpu, VITRO_LDTR, &ldtr);
 	vmx_set_gdt(vcpu, &table);
 	vmx_set_idt(vcpu, &table);
-	vmcs_write(CR0_GUEST_HOST_MASK, ~(u64)CR0_GUEST_OWNED);
-	vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
-	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	vmx_write(vmx, CR0_GUEST_HOST_MASK, ~(u64)CR0_GUEST_OWNED);
+	vmx_write(vmx, GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	vmx_write(vmx, GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	vmx_set_intr_state(vmx, 0);
 }

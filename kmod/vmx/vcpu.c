@@ -10,6 +10,7 @@
 #include <linux/idr.h>
 #include <linux/jump_label.h>
 #include <linux/kernel.h>
+#include <linux/slab.h>
 #include <asm/apicdef.h>
 #include <asm/cpufeature.h>
 #include <asm/desc.h>
@@ -35,10 +36,6 @@ static_assert(offsetof(struct vmx_entry, host_spec_ctrl) == VMX_ENTRY_HOST_SPEC_
 static_assert(VMX_FIELD_HOST_RSP == HOST_RSP);
 static_assert(VMX_FIELD_INSN_ERROR == VM_INSTRUCTION_ERROR);
 static_assert(VMX_ERROR_NOT_LAUNCHED == VMXERR_VMRESUME_NONLAUNCHED_VMCS);
-
-/* Registers that the VMCS holds, unknown after each exit. */
-#define LAZY_REGS	(BIT(VITRO_RSP) | BIT(VITRO_RIP) | BIT(VITRO_RFLAGS) |	\
-			 BIT(VITRO_CR0) | BIT(VITRO_CR3) | BIT(VITRO_CR4))
 
 /* Spinning of more than the window, in PAUSEs at most the gap apart (TSC). */
 #define PAUSE_GAP	128
@@ -108,6 +105,13 @@ void vmx_vcpu_teardown(void)
 	ida_destroy(&vpids);
 }
 
+static void free_buffers(struct vitro_vmx *vmx)
+{
+	kfree(vmx->fields);
+	free_page((unsigned long)vmx->vapic);
+	free_page((unsigned long)vmx->vmcs);
+}
+
 /*
  * vmx_vcpu_create() - see struct vitro_backend
  */
@@ -117,13 +121,13 @@ int vmx_vcpu_create(struct vitro_vcpu *vcpu)
 	int vpid;
 
 	vmx->vmcs_cpu = -1;
+	vmx->host_cpu = -1;
 	vmx->entry.flags = entry_flags;
 	vmx->vmcs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!vmx->vmcs)
-		return -ENOMEM;
 	vmx->vapic = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!vmx->vapic) {
-		free_page((unsigned long)vmx->vmcs);
+	vmx->fields = kcalloc(VMX_NR_CACHED, sizeof(u64), GFP_KERNEL_ACCOUNT);
+	if (!vmx->vmcs || !vmx->vapic || !vmx->fields) {
+		free_buffers(vmx);
 		return -ENOMEM;
 	}
 	*(u32 *)vmx->vmcs = vmx_config.revision;
@@ -147,16 +151,15 @@ void vmx_vcpu_destroy(struct vitro_vcpu *vcpu)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
 
-	vmx_vmcs_deactivate(vmx);
+	vmx_vmcs_forget(vmx);
 	if (vmx->vpid)
 		ida_free(&vpids, vmx->vpid);
-	free_page((unsigned long)vmx->vapic);
-	free_page((unsigned long)vmx->vmcs);
+	free_buffers(vmx);
 }
 
 /**
  * vmx_update_secondary() - offer the instructions that the guest's CPUID has
- * @vmx: the vCPU, its VMCS current
+ * @vmx: the vCPU, loaded
  */
 void vmx_update_secondary(struct vitro_vmx *vmx)
 {
@@ -168,7 +171,7 @@ void vmx_update_secondary(struct vitro_vmx *vmx)
 		ctl |= SECONDARY_EXEC_ENABLE_RDTSCP;
 	if (vcpu_has(&vmx->vcpu, VITRO_GF_INVPCID))
 		ctl |= SECONDARY_EXEC_ENABLE_INVPCID;
-	vmcs_write(SECONDARY_VM_EXEC_CONTROL, ctl & vmx_config.may[VMX_CPU2]);
+	vmx_write(vmx, SECONDARY_VM_EXEC_CONTROL, ctl & vmx_config.may[VMX_CPU2]);
 }
 
 /*
@@ -181,7 +184,7 @@ void vmx_set_root(struct vitro_vcpu *vcpu, u64 root_hpa)
 	vmx->eptp = root_hpa | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
 	if (vmx_config.ept_vpid & VMX_EPT_AD_BIT)
 		vmx->eptp |= VMX_EPTP_AD_ENABLE_BIT;
-	vmcs_write(EPT_POINTER, vmx->eptp);
+	vmx_write(vmx, EPT_POINTER, vmx->eptp);
 	/* Another VM's tables may have had the same address. */
 	vmx->pending |= VMX_PENDING_FLUSH_EPT;
 }
@@ -286,7 +289,7 @@ static void init_vmcs(struct vitro_vmx *vmx)
 
 	write_controls(vmx);
 	write_host_constants(vmx);
-	vcpu->regs_avail |= LAZY_REGS;
+	vcpu->regs_avail |= VMX_LAZY_REGS;
 	vmx->intr_state_known = true;
 	vmx->intr_state = 0;
 	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, 0);
@@ -313,14 +316,14 @@ void vmx_vcpu_reset(struct vitro_vcpu *vcpu, bool init)
 		ctl |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
 	vmx->cpu_ctl = ctl;
 	vmx->cpu_ctl_vmcs = ctl;
-	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, ctl);
+	vmx_write(vmx, CPU_BASED_VM_EXEC_CONTROL, ctl);
 
 	vmx->inject.info = 0;
 	vmx->soft_info = 0;
 	vmx_reset_state(vmx);
 	vmx_update_exceptions(vcpu);
 	vmx->debugctl = 0;
-	vmcs_write(GUEST_IA32_DEBUGCTL, 0);
+	vmx_write(vmx, GUEST_IA32_DEBUGCTL, 0);
 
 	/* INIT leaves these MSRs alone. */
 	if (init)
@@ -335,11 +338,29 @@ void vmx_vcpu_reset(struct vitro_vcpu *vcpu, bool init)
 	vmx_set_msr(vcpu, MSR_IA32_SYSENTER_EIP, 0);
 }
 
-/* Keeps one guest's branch training from another's predictions. */
-static void branch_barrier(void)
+/**
+ * vmx_branch_barrier() - keep one guest's branch training from others' predictions
+ */
+void vmx_branch_barrier(void)
 {
 	if (vitro_use_ibpb())
 		wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+}
+
+/* The VMCS's fields before the first load. False if there is no VMX operation. */
+static bool prepare_vmcs(struct vitro_vmx *vmx)
+{
+	unsigned long flags;
+	bool opened;
+
+	local_irq_save(flags);
+	opened = vmx_window_open(vmx);
+	if (vmx_current(vmx))
+		init_vmcs(vmx);
+	if (opened)
+		vmx_window_close(vmx);
+	local_irq_restore(flags);
+	return vmx->vmcs_ready;
 }
 
 /*
@@ -349,21 +370,25 @@ void vmx_load(struct vitro_vcpu *vcpu, int cpu)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
 	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
-	bool moved = vmx->vmcs_cpu != cpu;
 
 	if (c->current_vmx != vmx)
-		branch_barrier();
+		vmx_branch_barrier();
 	vmx_vmcs_activate(vmx, cpu);
 	vcpu->host_changed = true;
-	if (unlikely(!vmx->vmcs_ready))
-		init_vmcs(vmx);
-	if (moved) {
-		write_host_cpu(c, cpu);
+	vmx->just_loaded = true;
+	if (unlikely(!vmx->vmcs_ready) && !prepare_vmcs(vmx))
+		return;
+	/* It has been in windows, but CPUs are resident now. */
+	if (unlikely(vmx->fields_valid) && c->resident)
+		vmx_write_back(vmx);
+	if (vmx->host_cpu != cpu) {
+		vmx->host_cpu = cpu;
 		/*
 		 * While it was elsewhere, neither its own nor its VM's flushes
 		 * have reached this CPU; or the VPID and the tables were another's.
 		 */
-		vmx->pending |= VMX_PENDING_FLUSH_EPT | VMX_PENDING_FLUSH_VPID;
+		vmx->pending |= VMX_PENDING_HOST_CPU | VMX_PENDING_FLUSH_EPT |
+				VMX_PENDING_FLUSH_VPID;
 	}
 }
 
@@ -377,9 +402,13 @@ void vmx_put(struct vitro_vcpu *vcpu)
 	if (!vmx->guest_loaded)
 		return;
 	vmx_switch_to_host(vmx);
-	/* User mode may trust no prediction that the guest has trained. */
-	if (boot_cpu_has(X86_FEATURE_IBPB_EXIT_TO_USER))
-		branch_barrier();
+	/*
+	 * User mode may trust no prediction that the guest has trained, nor
+	 * may a guest of another hypervisor, which does not know of this one.
+	 */
+	if (boot_cpu_has(X86_FEATURE_IBPB_EXIT_TO_USER) || unlikely(vmx->beside))
+		vmx_branch_barrier();
+	vmx->beside = false;
 }
 
 static void flush_ept(struct vitro_vmx *vmx)
@@ -398,7 +427,7 @@ static void flush_ept(struct vitro_vmx *vmx)
  */
 void vmx_flush_tlb(struct vitro_vcpu *vcpu)
 {
-	flush_ept(to_vmx(vcpu));
+	to_vmx(vcpu)->pending |= VMX_PENDING_FLUSH_EPT;
 }
 
 /*
@@ -411,6 +440,8 @@ void vmx_flush_guest_tlb(struct vitro_vcpu *vcpu)
 
 static noinline void do_pending(struct vitro_vmx *vmx)
 {
+	if (vmx->pending & VMX_PENDING_HOST_CPU)
+		write_host_cpu(this_cpu_ptr(&vmx_cpu), vmx->host_cpu);
 	if (vmx->pending & VMX_PENDING_CHECK_DEBUG)
 		vmx_check_pending_debug(vmx);
 	if (vmx->pending & VMX_PENDING_FLUSH_EPT)
@@ -474,12 +505,16 @@ static void choose_spec_ctrl(struct vitro_vmx *vmx)
  * What other code on this CPU may have changed while IRQs were on: all that
  * entries and exits have to know of the host. Once for each stay in the inner
  * loop, not for each entry.
+ *
+ * Returns false if this CPU cannot be in VMX operation.
  */
-static noinline void look_at_host(struct vitro_vmx *vmx)
+static noinline bool look_at_host(struct vitro_vmx *vmx)
 {
 	u64 cr3 = __read_cr3();
 	u64 cr4 = __read_cr4();
 
+	if (static_branch_unlikely(&vmx_windowed) && !vmx_current(vmx))
+		return false;
 	vmx->vcpu.host_changed = false;
 	if (!vmx->guest_loaded)
 		vmx_switch_to_guest(vmx);
@@ -500,6 +535,7 @@ static noinline void look_at_host(struct vitro_vmx *vmx)
 	if (static_branch_unlikely(&flush_l1d))
 		wrmsrq(MSR_IA32_FLUSH_CMD, L1D_FLUSH_CMD);
 	vmx->host_msrs = vmx->host.debugctl || vmx->host.pebs;
+	return true;
 }
 
 /*
@@ -561,19 +597,19 @@ static noinline void entry_failed(struct vitro_vmx *vmx, bool refused, struct vi
 	exit->insn_len = 0;
 	if (refused) {
 		vmx->exit_reason = 0;
-		vmx->insn_error = vmcs_read(VM_INSTRUCTION_ERROR);
+		vmx->insn_error = vmx_read(vmx, VM_INSTRUCTION_ERROR);
 		exit->hw_reason = 0;
 		exit->hw_info = 0;
 		exit->fail.code = vmx->insn_error;
 	} else {
 		vmx->insn_error = 0;
 		exit->hw_reason = vmx->exit_reason;
-		exit->hw_info = vmcs_read(EXIT_QUALIFICATION);
+		exit->hw_info = vmx_read(vmx, EXIT_QUALIFICATION);
 		exit->fail.code = vmx->exit_reason;
 	}
 	vmx->failed = vmx->inject;
 	/* The processor has not consumed the event. */
-	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	vmx_write(vmx, VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmx_cancel_injection(&vmx->vcpu);
 }
 
@@ -599,8 +635,10 @@ noinstr void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
 	struct vitro_vmx *vmx = to_vmx(vcpu);
 	unsigned long failed;
 
-	if (unlikely(vcpu->host_changed))
-		look_at_host(vmx);
+	if (unlikely(vcpu->host_changed) && unlikely(!look_at_host(vmx))) {
+		entry_failed(vmx, true, exit);
+		return;
+	}
 	write_dirty_regs(vmx);
 	if (unlikely(vmx->pending))
 		do_pending(vmx);
@@ -622,7 +660,7 @@ noinstr void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
 	if (unlikely(vmx->host_msrs))
 		restart_host_msrs(vmx);
 
-	vcpu->regs_avail &= ~LAZY_REGS;
+	vcpu->regs_avail &= ~VMX_LAZY_REGS;
 	vmx->intr_state_known = false;
 	if (unlikely(failed || vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
 		entry_failed(vmx, failed, exit);

@@ -44,6 +44,19 @@ VMX_REGION_INSN(vmx_vmxon, "vmxon")
 VMX_REGION_INSN(vmx_vmclear, "vmclear")
 VMX_REGION_INSN(vmx_vmptrld, "vmptrld")
 
+/* Stores the address of the current VMCS, all ones if there is none: 0 or -EIO. */
+static inline int vmx_vmptrst(u64 *pa)
+{
+	int err = -EIO;
+
+	asm volatile("1: vmptrst %[pa]\n"
+		     "   xor %[err], %[err]\n"
+		     "2:\n"
+		     _ASM_EXTABLE(1b, 2b)
+		     : [pa] "+m" (*pa), [err] "+r" (err) : : "cc");
+	return err;
+}
+
 static inline void vmx_vmxoff(void)
 {
 	asm volatile("1: vmxoff\n"

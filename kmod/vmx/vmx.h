@@ -3,6 +3,8 @@
  * The VMX backend's own structures and what its files call in each other.
  *
  * operation.c	VMXON: being in VMX operation, and which VMCS is active where
+ * window.c	the same for moments, for the sake of other hypervisors
+ * ways.c	which of the two, and changing between them
  * caps.c	what the processor must and can have
  * vcpu.c	a vCPU's life: VMCS, load and put, entering the guest, flushes
  * state.c	segments, tables, control registers
@@ -37,6 +39,7 @@
 #ifndef __ASSEMBLER__
 
 #include <linux/bitops.h>
+#include <linux/jump_label.h>
 #include <linux/list.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
@@ -120,6 +123,14 @@ struct vmx_host {
 #define VMX_PENDING_FLUSH_EPT	BIT(0)	/* guest-physical and combined mappings */
 #define VMX_PENDING_FLUSH_VPID	BIT(1)	/* combined mappings of this vCPU */
 #define VMX_PENDING_CHECK_DEBUG	BIT(2)	/* shadow, RFLAGS or #DB: see inject.c */
+#define VMX_PENDING_HOST_CPU	BIT(3)	/* host-state fields that differ by CPU */
+
+/* Registers that the VMCS holds, unknown after each exit. */
+#define VMX_LAZY_REGS	(BIT(VITRO_RSP) | BIT(VITRO_RIP) | BIT(VITRO_RFLAGS) |	\
+			 BIT(VITRO_CR0) | BIT(VITRO_CR3) | BIT(VITRO_CR4))
+
+/* Guest-state fields that have a copy outside the VMCS: see window.c. */
+#define VMX_NR_CACHED	64
 
 /*
  * struct vitro_vmx - a vCPU under VMX
@@ -133,7 +144,11 @@ struct vitro_vmx {
 	struct vmx_entry entry;
 	struct vmx_injection inject;
 	unsigned long pending;		/* VMX_PENDING_* */
-	bool guest_loaded;		/* @host is saved, guest's MSRs are in place */
+	bool guest_loaded;		/* @host is saved, guest's state is in place */
+	bool user_msrs_loaded;		/* @user_msrs are in the processor */
+	bool in_window;			/* the VMCS is current: see window.c */
+	bool just_loaded;		/* no window since the last load */
+	bool beside;			/* another hypervisor's VMCS was current, too */
 	bool intr_state_known;		/* @intr_state is the VMCS's */
 	bool host_msrs;			/* @host has MSRs that entries must stop */
 	bool tpr_shadow;
@@ -161,15 +176,20 @@ struct vitro_vmx {
 	u8 *vapic;			/* virtual-APIC page */
 	void *vmcs;
 	phys_addr_t vmcs_pa;
-	int vmcs_cpu;			/* CPU where it is active, -1: none */
+	int vmcs_cpu;			/* resident CPU where it is active, -1: none */
+	int host_cpu;			/* CPU of the last load, -1: none */
 	bool vmcs_ready;		/* constant fields have been written */
 	struct list_head active;	/* in vmx_cpu.active */
 
 	u64 user_msrs[VMX_NR_USER_MSRS];
 	u64 kernel_gs_base;		/* valid while not guest_loaded */
-	u64 tsc_aux;			/* in the MSR, while guest_loaded */
+	u64 tsc_aux;			/* in the MSR, while user_msrs_loaded */
 	u64 debugctl;
 	struct vmx_host host;
+
+	u64 *fields;			/* copies outside windows ... */
+	u64 fields_valid;		/* ... that are true ... */
+	u64 fields_dirty;		/* ... and that the VMCS does not have yet */
 };
 
 static inline struct vitro_vmx *to_vmx(struct vitro_vcpu *vcpu)
@@ -180,17 +200,26 @@ static inline struct vitro_vmx *to_vmx(struct vitro_vcpu *vcpu)
 /**
  * struct vmx_cpu - a host CPU's part
  * @vmxon_page:	VMXON region
- * @on:		in VMX operation by our VMXON
+ * @enabled:	between cpu_enable() and cpu_disable()
+ * @resident:	in VMX operation by our VMXON, to stay
+ * @shared:	the last window was in another's VMX operation
+ * @their_vmcs:	his current VMCS, while it is open
+ * @window_cr4:	CR4 before our VMXON, while a transient window is open
  * @active:	vCPUs whose VMCS is active here (IRQs off)
- * @current_vmx: the one whose VMCS is current (IRQs or preemption off)
+ * @current_vmx: the one loaded last; where resident, its VMCS is current (IRQs or
+ *		preemption off)
  * @user_msrs:	host's values of enum vmx_user_msr
  * @tsc_aux:	host's IA32_TSC_AUX, 0 if there is none
  * @sysenter_esp: host state for the VMCS
- * @gs_base:	host state for the VMCS
+ * @gs_base:	likewise
  */
 struct vmx_cpu {
 	void *vmxon_page;
-	bool on;
+	bool enabled;
+	bool resident;
+	bool shared;
+	u64 their_vmcs;
+	unsigned long window_cr4;
 	struct list_head active;
 	struct vitro_vmx *current_vmx;
 	u64 user_msrs[VMX_NR_USER_MSRS];
@@ -210,8 +239,60 @@ int vmx_setup(void);
 void vmx_teardown(void);
 int vmx_cpu_enable(void);
 void vmx_cpu_disable(void);
+int vmx_reside(struct vmx_cpu *c);
+void vmx_end_residence(struct vmx_cpu *c);
 void vmx_vmcs_activate(struct vitro_vmx *vmx, int cpu);
-void vmx_vmcs_deactivate(struct vitro_vmx *vmx);
+void vmx_vmcs_forget(struct vitro_vmx *vmx);
+
+/* ways.c */
+int vmx_choose_way(void);
+void vmx_forget_way(void);
+bool vmx_is_resident_way(void);
+void vmx_describe_way(struct seq_buf *text);
+
+/* window.c */
+DECLARE_STATIC_KEY_FALSE(vmx_windowed);
+int vmx_try_window(struct vmx_cpu *c);
+bool vmx_window_open(struct vitro_vmx *vmx);
+void vmx_window_close(struct vitro_vmx *vmx);
+bool vmx_current(const struct vitro_vmx *vmx);
+void vmx_write_back(struct vitro_vmx *vmx);
+u64 vmx_read_windowed(struct vitro_vmx *vmx, enum vmcs_field field);
+void vmx_write_windowed(struct vitro_vmx *vmx, enum vmcs_field field, u64 value);
+void vmx_begin(struct vitro_vcpu *vcpu);
+void vmx_end(struct vitro_vcpu *vcpu);
+
+/**
+ * vmx_read() - read a field of a vCPU's VMCS
+ * @vmx:   the vCPU, loaded
+ * @field: the field
+ *
+ * For code that may run outside the inner loop; within it, vmcs_read() does.
+ *
+ * Return: the value.
+ */
+static __always_inline u64 vmx_read(struct vitro_vmx *vmx, enum vmcs_field field)
+{
+	if (static_branch_unlikely(&vmx_windowed))
+		return vmx_read_windowed(vmx, field);
+	return vmcs_read(field);
+}
+
+/**
+ * vmx_write() - write a field of a vCPU's VMCS
+ * @vmx:   the vCPU, loaded
+ * @field: the field
+ * @value: its new value
+ *
+ * For code that may run outside the inner loop; within it, vmcs_write() does.
+ */
+static __always_inline void vmx_write(struct vitro_vmx *vmx, enum vmcs_field field, u64 value)
+{
+	if (static_branch_unlikely(&vmx_windowed))
+		vmx_write_windowed(vmx, field, value);
+	else
+		vmcs_write(field, value);
+}
 
 /* vcpu.c */
 int vmx_vcpu_create(struct vitro_vcpu *vcpu);
@@ -224,6 +305,7 @@ void vmx_flush_tlb(struct vitro_vcpu *vcpu);
 void vmx_flush_guest_tlb(struct vitro_vcpu *vcpu);
 void vmx_set_root(struct vitro_vcpu *vcpu, u64 root_hpa);
 void vmx_update_secondary(struct vitro_vmx *vmx);
+void vmx_branch_barrier(void);
 int vmx_vcpu_setup(void);
 void vmx_vcpu_teardown(void);
 
@@ -233,7 +315,7 @@ void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len);
 void vmx_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out);
 void vmx_set_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg,
 		     const struct kvm_segment *in);
-u32 vmx_get_access_rights(enum vitro_seg seg);
+u32 vmx_get_access_rights(struct vitro_vmx *vmx, enum vitro_seg seg);
 void vmx_get_idt(struct vitro_vcpu *vcpu, struct vitro_dtable *out);
 void vmx_set_idt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in);
 void vmx_get_gdt(struct vitro_vcpu *vcpu, struct vitro_dtable *out);
@@ -255,6 +337,8 @@ phys_addr_t vmx_msr_bitmap_pa(void);
 int vmx_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
 int vmx_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value);
 void vmx_read_host_msrs(struct vmx_cpu *c);
+void vmx_load_user_msrs(struct vitro_vmx *vmx);
+void vmx_restore_user_msrs(struct vitro_vmx *vmx);
 void vmx_switch_to_guest(struct vitro_vmx *vmx);
 void vmx_switch_to_host(struct vitro_vmx *vmx);
 void vmx_sync_msrs(struct vitro_vmx *vmx);
@@ -287,7 +371,7 @@ void vmx_requeue_vectored(struct vitro_vmx *vmx, u32 info);
 static inline u32 vmx_intr_state(struct vitro_vmx *vmx)
 {
 	if (!vmx->intr_state_known) {
-		vmx->intr_state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+		vmx->intr_state = vmx_read(vmx, GUEST_INTERRUPTIBILITY_INFO);
 		vmx->intr_state_known = true;
 	}
 	return vmx->intr_state;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define DEVICE		"/dev/vitro"
+#define VMX_OPERATION	"/sys/module/vitro/parameters/vmx_operation"
 #define MSR_EFER	0xc0000080
 #define EFER_SVME	BIT(12)
 
@@ -54,11 +55,16 @@ static void check_kvm(struct check *c, const char *name)
 		check_pass(c, "KVM", "%s is not loaded", name);
 		return;
 	}
+	if (c->vendor == VENDOR_INTEL) {
+		check_pass(c, "KVM", "%s is loaded%s; vitro runs VMs beside KVM's and, for that, is in VMX operation only while guests run",
+			   name, users > 0 ? " and in use" : "");
+		return;
+	}
 	/* Since 6.12 KVM takes the processors when it is loaded, by default. */
 	if (!read_word("/sys/module/kvm/parameters/enable_virt_at_load", value, sizeof(value)) &&
 	    value[0] == 'Y')
 		check_fail(c, "KVM", users < 0 ? "boot with kvm.enable_virt_at_load=0" :
-			   "unload it (modprobe -r kvm_intel kvm_amd), or boot with kvm.enable_virt_at_load=0",
+			   "unload it (modprobe -r kvm_amd), or boot with kvm.enable_virt_at_load=0",
 			   "%s holds the processors since it was loaded", name);
 	else if (users > 0)
 		check_fail(c, "KVM", "stop the virtual machines that use /dev/kvm",
@@ -152,6 +158,7 @@ void check_kernel(struct check *c)
 static void check_device(struct check *c)
 {
 	struct vitro_info info;
+	char way[128];
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0 && (errno == EACCES || errno == EPERM)) {
@@ -173,6 +180,9 @@ static void check_device(struct check *c)
 		check_pass(c, "device", DEVICE ", vitro %s on %s, up to %u vCPUs", info.release,
 			   info.backend == VITRO_BACKEND_VMX ? "VT-x" : "AMD-V", info.max_vcpus);
 		check_info(c, "features in use", "%s", info.features);
+		if (info.backend == VITRO_BACKEND_VMX &&
+		    !read_word(VMX_OPERATION, way, sizeof(way)))
+			check_info(c, "VMX operation", "%s", way);
 	}
 	close(fd);
 }
