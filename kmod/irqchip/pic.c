@@ -266,6 +266,7 @@ static void write_ocw3(struct kvm_pic_state *s, u8 value)
 static u32 write_ocw2(struct vitro_pic *pic, struct kvm_pic_state *s, u8 value)
 {
 	unsigned int command = value >> 5, n = value & 7, best;
+	u8 isr = s->isr;
 
 	switch (command) {
 	case ROTATE_AEOI_OFF:
@@ -274,7 +275,10 @@ static u32 write_ocw2(struct vitro_pic *pic, struct kvm_pic_state *s, u8 value)
 		return 0;
 	case EOI:
 	case ROTATE_EOI:
-		best = best_priority(s, s->isr);
+		/* Data sheet, Special Mask Mode: what is masked is not ended so. */
+		if (s->special_mask)
+			isr &= ~s->imr;
+		best = best_priority(s, isr);
 		if (best == 8)
 			return 0;
 		n = (best + s->priority_add) & 7;
