@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Local APIC timer (SDM, APIC Timer).
+ */
+#include <linux/delay.h>
+#include <asm/tsc.h>
+
+#include "irq.h"
+
+#define VECTOR		0x40
+#define SECOND		1000000000U
+
+/* Let the timer's callback run, then what the vCPU's thread would do on its request. */
+static bool ticks(struct vitro_vcpu *vcpu)
+{
+	int i;
+
+	for (i = 0; i < 200 && !READ_ONCE(vcpu->lapic->timer.expired); i++)
+		usleep_range(500, 1000);
+	if (!vitro_take_request(vcpu, VITRO_REQ_TIMER))
+		return false;
+	vitro_lapic_timer_check(vcpu);
+	return true;
+}
+
+static const struct divide_case {
+	const char *name;
+	u32 tdcr;
+	unsigned int divisor;
+} divisors[] = {
+	{ "by 2", 0x0, 2 }, { "by 4", 0x1, 4 }, { "by 8", 0x2, 8 }, { "by 16", 0x3, 16 },
+	{ "by 32", 0x8, 32 }, { "by 64", 0x9, 64 }, { "by 128", 0xa, 128 }, { "by 1", 0xb, 1 },
+};
+TEST_PARAMS(divisors);
+
+static void divide(struct kunit *test)
+{
+	const struct divide_case *p = test->param_value;
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	struct vitro_lapic_timer *timer = &vcpu->lapic->timer;
+	u64 ns = (u64)SECOND * p->divisor;
+	ktime_t before, after;
+	u32 count;
+
+	apic_write(vcpu, APIC_TDCR, p->tdcr);
+	before = ktime_get();
+	apic_write(vcpu, APIC_TMICT, SECOND);
+	after = ktime_get();
+	KUNIT_EXPECT_TRUE(test, timer->armed);
+	KUNIT_EXPECT_GE(test, timer->target, before + ns);
+	KUNIT_EXPECT_LE(test, timer->target, after + ns);
+	count = apic_read(vcpu, APIC_TMCCT);
+	KUNIT_EXPECT_LE(test, count, SECOND);
+	KUNIT_EXPECT_GE(test, count, (timer->target - ktime_get()) / p->divisor);
+}
+
+static void one_shot(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+
+	apic_write(vcpu, APIC_TDCR, 0xb);
+	apic_write(vcpu, APIC_LVTT, VECTOR);
+	apic_write(vcpu, APIC_TMICT, 100000);
+	KUNIT_ASSERT_TRUE(test, ticks(vcpu));
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
+	KUNIT_EXPECT_FALSE(test, vcpu->lapic->timer.armed);
+	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_TMCCT), 0U);
+	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_TMICT), 100000U);
+}
+
+static void masked(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_MASKED);
+	apic_write(vcpu, APIC_TMICT, 100000);
+	KUNIT_ASSERT_TRUE(test, ticks(vcpu));
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), -1);
+}
+
+static void periodic(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	struct vitro_lapic_timer *timer = &vcpu->lapic->timer;
+	ktime_t first;
+
+	apic_write(vcpu, APIC_TDCR, 0xb);
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_TIMER_PERIODIC);
+	apic_write(vcpu, APIC_TMICT, 1000000);
+	first = timer->target;
+	/* Sleep through some periods: the ticks merge into one. */
+	usleep_range(5000, 6000);
+	KUNIT_ASSERT_TRUE(test, ticks(vcpu));
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
+	KUNIT_EXPECT_EQ(test, vitro_lapic_irr_class(vcpu), -1);
+	KUNIT_EXPECT_TRUE(test, timer->armed);
+	KUNIT_EXPECT_EQ(test, (timer->target - first) % 1000000, 0LL);
+	KUNIT_EXPECT_GE(test, timer->target - first, 2000000LL);
+	apic_write(vcpu, APIC_EOI, 0);
+	KUNIT_EXPECT_TRUE(test, ticks(vcpu));
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
+	/* An initial count of 0 ends it. */
+	apic_write(vcpu, APIC_TMICT, 0);
+	KUNIT_EXPECT_FALSE(test, timer->armed);
+}
+
+static void shortest_period(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	ktime_t before = ktime_get();
+
+	apic_write(vcpu, APIC_TDCR, 0xb);
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_TIMER_PERIODIC);
+	apic_write(vcpu, APIC_TMICT, 1);
+	KUNIT_EXPECT_GE(test, vcpu->lapic->timer.target, before + VITRO_MIN_TIMER_PERIOD);
+	KUNIT_EXPECT_LE(test, apic_read(vcpu, APIC_TMCCT), 1U);
+}
+
+static void divisor_of_running_timer(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	struct vitro_lapic_timer *timer = &vcpu->lapic->timer;
+	ktime_t left;
+
+	apic_write(vcpu, APIC_TDCR, 0xb);
+	apic_write(vcpu, APIC_TMICT, SECOND);
+	apic_write(vcpu, APIC_TDCR, 0x2);
+	/* The count goes on where it was, eight times slower. */
+	left = timer->target - ktime_get();
+	KUNIT_EXPECT_LE(test, left, 8LL * SECOND);
+	KUNIT_EXPECT_GE(test, left, 4LL * SECOND);
+	KUNIT_EXPECT_LE(test, apic_read(vcpu, APIC_TMCCT), SECOND);
+}
+
+static void deadline(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	u64 far = rdtsc() + vcpu->tsc_offset + 1000ULL * tsc_khz * 3600;
+
+	vcpu->guest_features |= VITRO_GF_TSC_DEADLINE;
+	vitro_lapic_set_deadline(vcpu, far);
+	KUNIT_EXPECT_EQ(test, vitro_lapic_get_deadline(vcpu), 0ULL);	/* not in this mode */
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_TIMER_TSCDEADLINE);
+	/* SDM, TSC-Deadline Mode: the initial count is ignored, the current one 0 */
+	apic_write(vcpu, APIC_TMICT, 1000);
+	KUNIT_EXPECT_FALSE(test, vcpu->lapic->timer.armed);
+	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_TMCCT), 0U);
+
+	vitro_lapic_set_deadline(vcpu, far);
+	KUNIT_EXPECT_EQ(test, vitro_lapic_get_deadline(vcpu), far);
+	KUNIT_EXPECT_TRUE(test, vcpu->lapic->timer.armed);
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), -1);
+	vitro_lapic_set_deadline(vcpu, 0);
+	KUNIT_EXPECT_FALSE(test, vcpu->lapic->timer.armed);
+
+	vitro_lapic_set_deadline(vcpu, 1);
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
+	KUNIT_EXPECT_EQ(test, vitro_lapic_get_deadline(vcpu), 0ULL);
+	apic_write(vcpu, APIC_EOI, 0);
+
+	/* Leaving the mode disarms. */
+	vitro_lapic_set_deadline(vcpu, far);
+	apic_write(vcpu, APIC_LVTT, VECTOR);
+	KUNIT_EXPECT_FALSE(test, vcpu->lapic->timer.armed);
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_TIMER_TSCDEADLINE);
+	KUNIT_EXPECT_EQ(test, vitro_lapic_get_deadline(vcpu), 0ULL);
+}
+
+static void deadline_comes(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	u64 goal;
+
+	vcpu->guest_features |= VITRO_GF_TSC_DEADLINE;
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_TIMER_TSCDEADLINE);
+	goal = rdtsc() + vcpu->tsc_offset + 2ULL * tsc_khz;
+	vitro_lapic_set_deadline(vcpu, goal);
+	KUNIT_ASSERT_TRUE(test, ticks(vcpu));
+	KUNIT_EXPECT_GE(test, rdtsc() + vcpu->tsc_offset, goal);
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
+}
+
+static void deadline_moves_with_the_offset(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+
+	vcpu->guest_features |= VITRO_GF_TSC_DEADLINE;
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_TIMER_TSCDEADLINE);
+	vitro_lapic_set_deadline(vcpu, rdtsc() + vcpu->tsc_offset + 100ULL * tsc_khz * 1000);
+	vcpu->tsc_offset += 200ULL * tsc_khz * 1000;
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), -1);
+	vitro_lapic_tsc_changed(vcpu);
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
+}
+
+static void wild_deadline(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	ktime_t now = ktime_get();
+
+	vcpu->guest_features |= VITRO_GF_TSC_DEADLINE;
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_TIMER_TSCDEADLINE);
+	vitro_lapic_set_deadline(vcpu, U64_MAX);
+	KUNIT_EXPECT_TRUE(test, vcpu->lapic->timer.armed);
+	KUNIT_EXPECT_GT(test, hrtimer_get_expires(&vcpu->lapic->timer.hrtimer), now);
+}
+
+static void stale_report(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+
+	/* A callback that lost a race with the guest's writing the count anew. */
+	apic_write(vcpu, APIC_LVTT, VECTOR);
+	apic_write(vcpu, APIC_TMICT, SECOND);
+	WRITE_ONCE(vcpu->lapic->timer.expired, true);
+	vitro_lapic_timer_check(vcpu);
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), -1);
+	KUNIT_EXPECT_TRUE(test, vcpu->lapic->timer.armed);
+	apic_write(vcpu, APIC_TMICT, 0);
+	WRITE_ONCE(vcpu->lapic->timer.expired, true);
+	vitro_lapic_timer_check(vcpu);
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), -1);
+}
+
+static void restored(struct kunit *test)
+{
+	struct kvm_lapic_state *state = kunit_kzalloc(test, sizeof(*state), GFP_KERNEL);
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	s64 left;
+	u32 count;
+
+	KUNIT_ASSERT_NOT_NULL(test, state);
+	apic_write(vcpu, APIC_TDCR, 0xb);
+	apic_write(vcpu, APIC_LVTT, VECTOR);
+	apic_write(vcpu, APIC_TMICT, SECOND);
+	KUNIT_EXPECT_EQ(test, vitro_lapic_get_state(vcpu, state), 0);
+	count = SECOND / 2;
+	memcpy(state->regs + APIC_TMCCT, &count, sizeof(count));
+	KUNIT_EXPECT_EQ(test, vitro_lapic_set_state(vcpu, state), 0);
+	left = vcpu->lapic->timer.target - ktime_get();
+	KUNIT_EXPECT_LE(test, left, (s64)SECOND / 2);
+	/* Without a count, a one-shot timer fires at once. */
+	memset(state->regs + APIC_TMCCT, 0, sizeof(count));
+	KUNIT_EXPECT_EQ(test, vitro_lapic_set_state(vcpu, state), 0);
+	KUNIT_EXPECT_TRUE(test, ticks(vcpu));
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
+}
+
+static struct kunit_case lapic_timer_cases[] = {
+	KUNIT_CASE_PARAM(divide, divisors_gen_params),
+	KUNIT_CASE(one_shot),
+	KUNIT_CASE(masked),
+	KUNIT_CASE(periodic),
+	KUNIT_CASE(shortest_period),
+	KUNIT_CASE(divisor_of_running_timer),
+	KUNIT_CASE(deadline),
+	KUNIT_CASE(deadline_comes),
+	KUNIT_CASE(deadline_moves_with_the_offset),
+	KUNIT_CASE(wild_deadline),
+	KUNIT_CASE(stale_report),
+	KUNIT_CASE(restored),
+	{}
+};
+
+TEST_SUITE(lapic_timer, test_init_irqchip);
