@@ -23,6 +23,7 @@ help:
 	@echo '  make shell    the emulated machine as a shell, vitro loaded; Ctrl-A X leaves'
 	@echo '  make check    run all tests;  TESTS=WORD only the groups with that in their name'
 	@echo '  make long     tests that take hours;  TESTS=WORD as above'
+	@echo '  make matrix   builds and tests on each supported kernel, as a table;  KERNELS=7.2'
 	@echo '  make fuzz     look for what nobody thought of;  TIME=SECONDS  FUZZ=ioctl|guest|decoder|...'
 	@echo '  make bench    costs of exits and of booting, in instructions, beside KVM'
 	@echo ''
@@ -84,6 +85,9 @@ check:
 long:
 	$(Q)machines/check --long $(TESTS)
 
+matrix:
+	$(Q)machines/matrix $(KERNELS)
+
 bench:
 	$(Q)bench/run
 
@@ -100,4 +104,4 @@ clean: clean-module
 	$(Q)$(MAKE) -C selftests clean
 	$(Q)$(MAKE) -C selftests/fuzz clean
 
-.PHONY: all help module tool load unload install uninstall demo shell check long bench fuzz clean clean-module
+.PHONY: all help module tool load unload install uninstall demo shell check long matrix bench fuzz clean clean-module

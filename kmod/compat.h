@@ -102,6 +102,10 @@ static inline void vitro_eventfd_signal(struct eventfd_ctx *ctx)
 #define vitro_immediate_exit(run)	READ_ONCE((run)->immediate_exit)
 #endif
 
+#ifndef X86_CR4_FRED
+#define X86_CR4_FRED	BIT_ULL(32)
+#endif
+
 /* The bit of DR7 that is always 1; older kernels have no name for it. */
 #ifndef DR7_FIXED_1
 #define DR7_FIXED_1	0x00000400	/* spelled as in kvm_host.h */

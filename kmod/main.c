@@ -14,6 +14,7 @@
 #include <linux/reboot.h>
 #include <linux/seq_buf.h>
 #include <asm/processor.h>
+#include <asm/special_insns.h>
 #include <asm/tsc.h>
 
 #include "backend.h"
@@ -173,6 +174,14 @@ static int __init vitro_init(void)
 	/* Guests' clocks are computed from it. */
 	if (!tsc_khz) {
 		pr_err("the kernel does not know the frequency of the TSC: this machine cannot run vitro\n");
+		return -ENODEV;
+	}
+	/*
+	 * NMIs and machine checks that end a guest's run are handed over to the host
+	 * by INT n, which takes an IDT that is in use.
+	 */
+	if (__read_cr4() & X86_CR4_FRED) {
+		pr_err("this kernel delivers events by FRED, which vitro does not support: boot it with fred=off\n");
 		return -ENODEV;
 	}
 	vitro_backend = choose_backend();

@@ -281,16 +281,6 @@ static int check_firmware(void)
 	return 0;
 }
 
-/* Host NMIs are handed over by INT 2, which needs an IDT that is in use. */
-static int check_event_delivery(void)
-{
-	if (__read_cr4() & BIT_ULL(32)) {
-		pr_err("this kernel delivers events by FRED, which vitro does not support: boot it with fred=off\n");
-		return -EOPNOTSUPP;
-	}
-	return 0;
-}
-
 /*
  * vmx_probe() - see struct vitro_backend
  */
@@ -304,9 +294,6 @@ int vmx_probe(void)
 		return -ENODEV;
 	}
 	err = check_firmware();
-	if (err)
-		return err;
-	err = check_event_delivery();
 	if (err)
 		return err;
 	if (read_config(&vmx_config))
