@@ -83,16 +83,6 @@ bool klog_splat(char *line, size_t size);
 /* A number from a file of /sys or /proc, or -1. */
 long number_from(const char *path);
 
-/**
- * leaks_open(), leaks_found() - unreferenced memory, by the kernel's kmemleak
- * @text: receives the start of its report
- * @size: its size in bytes
- *
- * Without kmemleak there is none. leaks_found() takes several seconds.
- */
-void leaks_open(void);
-bool leaks_found(char *text, size_t size);
-
 /* Programs as hexadecimal digits. Returns the length, or 0 when it is none. */
 void program_to_hex(const struct program *program, char *hex);
 uint32_t program_from_hex(struct program *program, const char *hex);

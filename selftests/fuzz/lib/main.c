@@ -247,7 +247,6 @@ static void parse(int argc, char **argv)
 
 int fuzz_main(int argc, char **argv, const struct fuzz_target *the_target)
 {
-	char leaks[4096];
 	int status;
 
 	target = the_target;
@@ -263,7 +262,6 @@ int fuzz_main(int argc, char **argv, const struct fuzz_target *the_target)
 		fprintf(stderr, "fuzz: there is no program in %s\n", options.replay);
 		return 2;
 	}
-	leaks_open();
 	klog_open();
 	supervise_open();
 	feedback = coverage_open();
@@ -272,10 +270,6 @@ int fuzz_main(int argc, char **argv, const struct fuzz_target *the_target)
 	status = options.replay ? replay() : fuzz();
 	progress();
 	coverage_print();
-	if (!status && leaks_found(leaks, sizeof(leaks))) {
-		printf("found memory that nothing refers to any more\n%s", leaks);
-		status = 1;
-	}
 	printf("end %s after %lu programs\n", status ? "found something" : "nothing found", runs);
 	return status;
 }
