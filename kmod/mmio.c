@@ -525,11 +525,11 @@ static int emulation_done(struct vitro_vcpu *vcpu, u64 old_rip)
 	bool traced = vcpu_rflags(vcpu) & X86_EFLAGS_TF;
 
 	forget_reads(vcpu);
-	if (vcpu_rip(vcpu) != old_rip) {
+	if (vcpu_rip(vcpu) != old_rip)
 		vitro_backend->set_shadow(vcpu, 0);
-		if (traced)
-			vitro_queue_db(vcpu, DR6_BS);
-	}
+	/* Each iteration of a string instruction is a step. */
+	if (traced && (vcpu_rip(vcpu) != old_rip || vcpu->emul->again))
+		vitro_queue_db(vcpu, DR6_BS);
 	if (vcpu->io.pio.pending) {
 		vcpu->io.pio.pending = false;
 		vitro_fill_io_exit(vcpu);
@@ -576,6 +576,11 @@ static int emulate(struct vitro_vcpu *vcpu, bool replay)
 	default:
 		forget_reads(vcpu);
 		vcpu->io.pio.pending = false;
+		/* The guest's own user programs must not be able to end it. */
+		if (ctx->cpl == 3) {
+			vitro_queue_exception(vcpu, X86_TRAP_UD);
+			return 1;
+		}
 		return vitro_emulation_failed(vcpu, ctx->insn.bytes, ctx->insn.fetched);
 	}
 }

@@ -259,6 +259,8 @@ struct emul_insn {
  * @cpl: Current privilege level. In; 0 in real mode, 3 in virtual-8086 mode.
  * @seg_absent: Bits of segment registers that the caller has left out: in 64-bit mode hardly any
  *	instruction uses one. They are asked for by emul_ops.segment. In.
+ * @again: EMUL_DONE, with RIP unchanged, stands for iterations of a string instruction of which
+ *	more are to come. Out.
  * @decoded: @insn is what the last emul_step() decoded, in the same mode: execute it again. In.
  * @seg: Segment registers by &enum emul_seg_reg. In.
  * @cr0: In. EM and TS decide over SSE instructions.
@@ -279,6 +281,7 @@ struct emul_ctx {
 	u8 cpl;
 	u8 seg_absent;
 	bool decoded;
+	bool again;
 	struct emul_seg seg[EMUL_NR_SEG];
 	u64 cr0;
 	u64 cr4;

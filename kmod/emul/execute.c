@@ -230,6 +230,7 @@ int emul_step(struct emul_ctx *ctx)
 	u64 rip = ctx->rip, rflags = ctx->rflags;
 	int r;
 
+	ctx->again = false;
 	if (!ctx->decoded) {
 		r = emul_decode(ctx);
 		if (r)
@@ -249,8 +250,12 @@ int emul_step(struct emul_ctx *ctx)
 	r = execute(ctx, op, &a);
 	if (r <= EMUL_STOP) {
 		ctx->rflags &= ~(u64)X86_EFLAGS_RF;
-		if (a.again)
+		ctx->again = a.again;
+		if (a.again) {
 			ctx->rip = rip;
+			/* SDM, "Masking Instruction-Breakpoint Exceptions: RF Flag". */
+			ctx->rflags |= X86_EFLAGS_RF;
+		}
 		return EMUL_DONE;
 	}
 	ctx->rip = rip;

@@ -50,7 +50,7 @@ struct batch {
 
 /*
  * How many items can be moved at once: those that lie ascending within one page of plain memory, do
- * not wrap and pass the segment checks. One, if it is a device's memory.
+ * not wrap and pass the segment checks. One, if it is a device's memory, or if each is traced.
  */
 static int size_batch(struct emul_ctx *ctx, struct batch *b, u64 wanted)
 {
@@ -67,7 +67,7 @@ static int size_batch(struct emul_ctx *ctx, struct batch *b, u64 wanted)
 	if (wrap < room)
 		room = wrap;
 	wanted = min_t(u64, wanted, room / b->size);
-	if (wanted > 1 && !(ctx->rflags & X86_EFLAGS_DF) &&
+	if (wanted > 1 && !(ctx->rflags & (X86_EFLAGS_DF | X86_EFLAGS_TF)) &&
 	    !emul_linearise(ctx, b->seg, offset, wanted * b->size, b->access, &linear))
 		b->count = wanted;
 	r = ctx->ops->probe(ctx, b->linear, b->count * b->size, b->access);

@@ -126,7 +126,7 @@ int emul_run_string(struct emul_ctx *ctx, struct emul_args *a)
 		emul_set_gpr(ctx, EMUL_RCX, width, --count);
 		if (found(ctx, &s))
 			break;
-		if (count && (r == EMUL_STOP || !--budget)) {
+		if (count && (r == EMUL_STOP || ctx->rflags & X86_EFLAGS_TF || !--budget)) {
 			a->again = true;
 			return EMUL_DONE;
 		}

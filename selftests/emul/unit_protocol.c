@@ -103,6 +103,26 @@ static void repetition_bound(void)
 	EXPECT(w.ctx.gpr[EMUL_RCX] == 0 && w.ctx.rip == 0x1002);
 }
 
+static void repetition_traced(void)
+{
+	/* rep movsb and rep insb with TF: each iteration is a step, and RF is set between them */
+	WORLD(&w, EMUL_LONG64, 0xf3, 0xa4);
+	w.ctx.gpr[EMUL_RSI] = 0x3000;
+	w.ctx.gpr[EMUL_RDI] = 0x5000;
+	w.ctx.gpr[EMUL_RCX] = 2;
+	w.ctx.rflags |= X86_EFLAGS_TF;
+	EXPECT(world_step(&w) == EMUL_DONE && w.ctx.again && w.ctx.gpr[EMUL_RCX] == 1);
+	EXPECT(w.ctx.rip == 0x1000 && w.ctx.rflags & X86_EFLAGS_RF);
+	EXPECT(world_step(&w) == EMUL_DONE && !w.ctx.again && w.ctx.gpr[EMUL_RCX] == 0);
+	EXPECT(w.ctx.rip == 0x1002 && !(w.ctx.rflags & X86_EFLAGS_RF));
+
+	WORLD(&w, EMUL_LONG64, 0xf3, 0x6c);
+	w.ctx.gpr[EMUL_RDI] = 0x5000;
+	w.ctx.gpr[EMUL_RCX] = 5;
+	w.ctx.rflags |= X86_EFLAGS_TF;
+	EXPECT(world_step(&w) == EMUL_DONE && w.ctx.again && w.ctx.gpr[EMUL_RCX] == 4);
+}
+
 static void locked(void)
 {
 	/* lock inc dword [rbx] */
@@ -188,6 +208,7 @@ void unit_protocol(void)
 	world_case("bytes that the caller provides", kept_bytes);
 	world_case("repetition stops, faults and goes on", repetition);
 	world_case("repetition is bounded", repetition_bound);
+	world_case("each iteration is a step", repetition_traced);
 	world_case("locked instructions", locked);
 	world_case("a fault changes nothing", fault_leaves_state);
 	world_case("no instruction has more than 15 bytes", long_instruction);
