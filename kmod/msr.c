@@ -40,7 +40,7 @@
 
 /*
  * Registers of model-specific monitoring that systems touch without asking
- * CPUID: they read as zero, and what is written is dropped.
+ * CPUID: they read as zero.
  */
 static bool reads_as_zero(u32 msr)
 {
@@ -55,6 +55,22 @@ static bool reads_as_zero(u32 msr)
 	case MSR_IA32_LASTINTFROMIP:
 	case MSR_IA32_LASTINTTOIP:
 	case MSR_IA32_PERF_CTL:
+	case MSR_IA32_BBL_CR_CTL3:
+	case MSR_VM_HSAVE_PA:
+	case MSR_K7_EVNTSEL0 ... MSR_K7_EVNTSEL3:
+	case MSR_K7_PERFCTR0 ... MSR_K7_PERFCTR3:
+	case MSR_P6_EVNTSEL0 ... MSR_P6_EVNTSEL1:
+	case MSR_P6_PERFCTR0 ... MSR_P6_PERFCTR1:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Those of them that systems also write to: what is written is dropped. */
+static bool drops_writes(u32 msr)
+{
+	switch (msr) {
 	case MSR_IA32_BBL_CR_CTL3:
 	case MSR_VM_HSAVE_PA:
 	case MSR_K7_EVNTSEL0 ... MSR_K7_EVNTSEL3:
@@ -112,7 +128,9 @@ void vitro_msr_reset(struct vitro_vcpu *vcpu)
 	memset(&vcpu->msrs, 0, sizeof(vcpu->msrs));
 	vcpu->msrs.apic_base = apic_base;
 	vcpu->msrs.pat = PAT_RESET;
-	vcpu->msrs.misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING;
+	vcpu->msrs.misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING |
+				 MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
+				 MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 	vcpu->msrs.ucode_rev = 0x100000000ULL;
 	vcpu->msrs.arch_capabilities = vitro_arch_capabilities();
 	vitro_tsc_reset(vcpu);
@@ -188,6 +206,23 @@ static int set_mtrr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
 		return 1;
 	}
 	*field = value;
+	return 0;
+}
+
+/* SDM, IA32_MISC_ENABLE: what is there of monitoring, a guest can read but not change. */
+static int set_misc_enable(struct vitro_vcpu *vcpu, u64 value, bool host)
+{
+	const u64 unavailable = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
+				MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
+	u64 old = vcpu->msrs.misc_enable;
+
+	if (!host) {
+		if ((value ^ old) & unavailable)
+			return 1;
+		value &= ~MSR_IA32_MISC_ENABLE_EMON;
+		value |= old & MSR_IA32_MISC_ENABLE_EMON;
+	}
+	vcpu->msrs.misc_enable = value;
 	return 0;
 }
 
@@ -409,9 +444,12 @@ int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 		vcpu->msrs.pat = value;
 		return 0;
 	case MSR_TSC_AUX:
-		if ((!host && !vcpu_has(vcpu, VITRO_GF_RDTSCP | VITRO_GF_RDPID)) || value >> 32)
+		if (!host && !vcpu_has(vcpu, VITRO_GF_RDTSCP | VITRO_GF_RDPID))
 			return 1;
-		vcpu->msrs.tsc_aux = value;
+		/* AMD's processors drop the reserved half, Intel's refuse it. */
+		if (value >> 32 && !vcpu_has(vcpu, VITRO_GF_AMD))
+			return 1;
+		vcpu->msrs.tsc_aux = (u32)value;
 		return 0;
 	case MSR_IA32_SPEC_CTRL:
 		if ((!host && !vcpu_has(vcpu, VITRO_GF_SPEC_CTRL)) || value & ~spec_ctrl_bits())
@@ -422,8 +460,7 @@ int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case MSR_IA32_FLUSH_CMD:
 		return write_command(vcpu, msr, value, host);
 	case MSR_IA32_MISC_ENABLE:
-		vcpu->msrs.misc_enable = value;
-		return 0;
+		return set_misc_enable(vcpu, value, host);
 	case MSR_IA32_MCG_STATUS:
 		if (value && !host)
 			return 1;
@@ -443,5 +480,5 @@ int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 		return set_mtrr(vcpu, msr, value);
 	if (!vitro_backend->set_msr(vcpu, msr, value))
 		return 0;
-	return !reads_as_zero(msr);
+	return !drops_writes(msr);
 }

@@ -317,3 +317,29 @@ TEST(qemu_reset)
 		      "MSR %#x refuses %#llx", msrs[i].index,
 		      (unsigned long long)msrs[i].value);
 }
+
+#define MSR_MISC_ENABLE		0x1a0
+#define MISC_EMON		(1ULL << 7)
+#define MISC_BTS_UNAVAILABLE	(1ULL << 11)
+#define MISC_PEBS_UNAVAILABLE	(1ULL << 12)
+
+static void read_only_guest(uint64_t arg)
+{
+	uint64_t value = rdmsr(MSR_MISC_ENABLE);
+
+	(void)arg;
+	G_CHECK(value & MISC_BTS_UNAVAILABLE);
+	G_CHECK(value & MISC_PEBS_UNAVAILABLE);
+	G_CHECK_EQ(wrmsr_try(MSR_MISC_ENABLE, value ^ MISC_BTS_UNAVAILABLE), VECTOR_GP);
+	G_CHECK_EQ(wrmsr_try(MSR_MISC_ENABLE, value ^ MISC_EMON), GUEST_NO_TRAP);
+	G_CHECK_EQ(rdmsr(MSR_MISC_ENABLE), value);
+	/* Read as zero for systems that do not ask CPUID, but not to be written. */
+	G_CHECK_EQ(rdmsr(0x2a), 0);
+	G_CHECK_EQ(wrmsr_try(0x2a, 1), VECTOR_GP);
+}
+
+/* What a guest can see but not change. */
+TEST(read_only)
+{
+	EXPECT_DONE(vcpu_new(vm_new(0), 0, read_only_guest));
+}

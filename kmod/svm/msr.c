@@ -241,6 +241,9 @@ static int svm_set_saved(struct svm_vcpu *svm, const struct svm_saved_msr *saved
 	return 0;
 }
 
+/* LBR, BTF and the four performance-monitor pins (APM, DebugCtl MSR). */
+#define DEBUGCTL_DEFINED	0x3fULL
+
 /* HWCR bits that a guest may set: caches' and monitor's switches have no effect. */
 #define HWCR_IGNORED	(BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8))	/* TlbCacheDis, FFDIS, MonMwaitDis */
 #define HWCR_KEPT	(BIT_ULL(18) | BIT_ULL(24))		/* McStatusWrEn, TscFreqSel */
@@ -251,7 +254,8 @@ static int svm_set_saved(struct svm_vcpu *svm, const struct svm_saved_msr *saved
  * @msr:	its number
  * @value:	the value
  *
- * Without LBR virtualization the guest has no DEBUGCTL; it may clear it.
+ * Without LBR virtualization the guest has no DEBUGCTL; what it asks of it, such as
+ * systems do without asking CPUID, has no effect.
  *
  * Return: 0, or 1 if there is no such MSR or it does not take the value.
  */
@@ -265,7 +269,7 @@ int svm_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
 		return svm_set_saved(svm, saved, value);
 	switch (msr) {
 	case MSR_IA32_DEBUGCTLMSR:
-		return value != 0;
+		return value & ~DEBUGCTL_DEFINED;
 	case MSR_K7_HWCR:
 		value &= ~HWCR_IGNORED;
 		if (value & ~HWCR_KEPT)
