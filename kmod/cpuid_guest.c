@@ -343,6 +343,7 @@ void vitro_cpuid_execute(struct vitro_vcpu *vcpu)
 {
 	u32 function = vcpu->gpr[VITRO_RAX], index = vcpu->gpr[VITRO_RCX];
 	struct kvm_cpuid_entry2 *e;
+	bool topology;
 
 	/* This leaf shows sizes that depend on XCR0. */
 	if (unlikely(function == 0xd) && vcpu->hot) {
@@ -355,6 +356,7 @@ void vitro_cpuid_execute(struct vitro_vcpu *vcpu)
 	vcpu->gpr[VITRO_RAX] = e ? e->eax : 0;
 	vcpu->gpr[VITRO_RBX] = e ? e->ebx : 0;
 	/* Leaf 0xb shows the subleaf asked for even where it has nothing to say. */
-	vcpu->gpr[VITRO_RCX] = e ? e->ecx : function == 0xb ? index & 0xff : 0;
-	vcpu->gpr[VITRO_RDX] = e ? e->edx : function == 0xb ? vcpu->id : 0;
+	topology = !e && function == 0xb && find(vcpu, function, 0);
+	vcpu->gpr[VITRO_RCX] = e ? e->ecx : topology ? index & 0xff : 0;
+	vcpu->gpr[VITRO_RDX] = e ? e->edx : topology ? vcpu->id : 0;
 }

@@ -365,6 +365,13 @@ static bool ready_for_irq(struct vitro_vcpu *vcpu)
 	       vitro_backend->irq_allowed(vcpu);
 }
 
+/* An NMI goes first: user space may ask for the window again and again. */
+static bool window_open(struct vitro_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->run->request_interrupt_window) && ready_for_irq(vcpu) &&
+	       !vcpu->events.nmi.pending && !atomic_read(&vcpu->nmi_queued);
+}
+
 static int run_loop(struct vitro_vcpu *vcpu)
 {
 	int r;
@@ -375,8 +382,7 @@ static int run_loop(struct vitro_vcpu *vcpu)
 			if (r <= 0)
 				return r;
 		}
-		if (!vcpu->lapic && READ_ONCE(vcpu->run->request_interrupt_window) &&
-		    ready_for_irq(vcpu)) {
+		if (!vcpu->lapic && window_open(vcpu)) {
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			return 0;
 		}

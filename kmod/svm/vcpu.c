@@ -16,6 +16,7 @@
 
 #include "../irqchip/irqchip.h"
 #include "../vm.h"
+#include "../cpuid.h"
 #include "svm.h"
 
 /* PAUSEs in a row, and cycles between them, that look like a lost spin. */
@@ -147,6 +148,7 @@ void svm_shutdown_reset(struct svm_vcpu *svm)
 	svm_vcpu_reset(vcpu, true);
 	svm_reset_msrs(svm);
 	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+	vcpu->gpr[VITRO_RDX] = vitro_cpuid_signature(vcpu);
 	vcpu_write_rip(vcpu, 0xfff0);
 	vcpu_write_rflags(vcpu, X86_EFLAGS_FIXED);
 	svm_set_efer(vcpu, 0);
