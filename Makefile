@@ -13,7 +13,7 @@ RELEASE	= $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generat
 
 V	?= 0
 Q	:= $(if $(filter 1,$(V)),,@)
-export V MACHINE
+export V MACHINE COUNT SEED
 
 all: module tool
 
@@ -25,6 +25,7 @@ help:
 	@echo '  make long     tests that take hours;  TESTS=WORD as above'
 	@echo '  make matrix   builds and tests on each supported kernel, as a table;  KERNELS=7.2'
 	@echo '  make fuzz     look for what nobody thought of;  TIME=SECONDS  FUZZ=ioctl|guest|decoder|...'
+	@echo '  make differential  random guests on vitro and on stock KVM; COUNT=, SEED='
 	@echo '  make bench    costs of exits and of booting, in instructions, beside KVM'
 	@echo ''
 	@echo 'On real hardware:'
@@ -95,6 +96,9 @@ fuzz:
 	$(Q)for fuzzer in $(or $(FUZZ),ioctl guest decoder loader virtio); do \
 		selftests/fuzz/run $$fuzzer || exit 1; done
 
+differential:
+	$(Q)machines/differential $(MACHINE)
+
 clean-module:
 	$(Q)[ ! -e $(KDIR)/Makefile ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
@@ -104,4 +108,4 @@ clean: clean-module
 	$(Q)$(MAKE) -C selftests clean
 	$(Q)$(MAKE) -C selftests/fuzz clean
 
-.PHONY: all help module tool load unload install uninstall demo shell check long matrix bench fuzz clean clean-module
+.PHONY: all help module tool load unload install uninstall demo shell check long matrix bench differential fuzz clean clean-module

@@ -69,5 +69,5 @@ stamped() {
 # side by side.
 build() {
 	mkdir -p "$top/build"
-	flock "$top/build/$1.lock" make -s -C "$top/$1" >&2 || die "$1 does not build, see above"
+	flock "$top/build/$(echo "$1" | tr / -).lock" make -s -C "$top/$1" >&2 || die "$1 does not build, see above"
 }

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Differences from stock KVM that are justified, each with its reason.
+ *
+ * A rule names the step in whose slot the difference showed, and the item; what it does
+ * not name may be anything.
+ */
+#include <string.h>
+
+#include "result.h"
+
+#define ANY	0xffffffff
+#define ALL	0, 0xffffffff
+
+struct rule {
+	uint32_t step;		/* enum step_kind, or ANY */
+	uint32_t first, last;	/* the step's argument */
+	uint32_t key;		/* enum item_key, or ANY */
+	uint32_t index;
+	uint64_t bits;		/* no others differ; 0: any may */
+	const char *reason;
+};
+
+#define MSR_RULE(first, last, text)					\
+	{ STEP_RDMSR, first, last, ANY, ANY, 0, text },			\
+	{ STEP_WRMSR, first, last, ANY, ANY, 0, text }
+
+static const char sysenter[] =
+	"AMD's SYSENTER_ESP and SYSENTER_EIP have 64 bits; stock KVM shows user space the lower half";
+
+static const char after_init[] =
+	"INIT leaves segments accessed (SDM, Processor State After Reset); stock KVM's VMCB has them not accessed, and a 16-bit TSS";
+
+static const struct rule rules[] = {
+	MSR_RULE(0x3a, 0x3a, "CPUID has neither VMX nor SGX, so IA32_FEATURE_CONTROL does not exist (SDM); stock KVM has it always"),
+	MSR_RULE(0x8b, 0x8b, "the microcode revision of a virtual processor is the hypervisor's choice"),
+	MSR_RULE(0xce, 0xce, "MSR_PLATFORM_INFO: vitro offers no CPUID faulting"),
+	MSR_RULE(0x179, 0x17b, "stock KVM shows 32 machine-check banks that nobody asked for; vitro shows none"),
+	MSR_RULE(0x1d9, 0x1d9, "reserved bits of DebugCtl raise #GP (APM, DebugCtl MSR); stock KVM without LBR virtualization drops anything"),
+	MSR_RULE(0x400, 0x47f, "stock KVM shows 32 machine-check banks that nobody asked for; vitro shows none"),
+	MSR_RULE(0x480, 0x491, "CPUID has no VMX, so its capability MSRs do not exist (SDM)"),
+	MSR_RULE(0x6e0, 0x6e0, "CPUID has no TSC_DEADLINE, so the MSR does not exist (SDM, TSC-Deadline Mode); stock KVM has it always"),
+	MSR_RULE(0xda0, 0xda0, "CPUID has no XSAVES, so IA32_XSS does not exist (SDM)"),
+	MSR_RULE(0xc001001f, 0xc001001f, "NB_CFG takes only the value that it has; stock KVM drops others"),
+	MSR_RULE(0xc0010114, 0xc0010114, "VM_CR says that SVM is disabled and locked (APM, VM_CR MSR), as CPUID has none"),
+	MSR_RULE(0xc0010117, 0xc0010117, "VM_HSAVE_PA: without SVM in CPUID, vitro drops what is written"),
+	MSR_RULE(0xc0011029, 0xc0011029, "DE_CFG says that LFENCE serialises, as it does on this host"),
+	{ STEP_MEMORY, 0x0fae07, 0x0fae07, ANY, ANY, 0,
+	  "CLFLUSH does not read what it flushes; stock KVM reads the device" },
+	{ ANY, ALL, ITEM_STATE_MSR, 0x175, 0xffffffff00000000, sysenter },
+	{ ANY, ALL, ITEM_STATE_MSR, 0x176, 0xffffffff00000000, sysenter },
+	{ ANY, ALL, ITEM_SETUP, (uint32_t)KVM_SET_SREGS, 0,
+	  "vitro refuses special registers that contradict the manuals; stock KVM lets the entry fail, or clears what it does not know" },
+	{ STEP_CPUID, 0xb, 0xb, ANY, ANY, 0,
+	  "CPUID leaf 0xB echoes any subleaf in CL (SDM, CPUID); stock KVM does so only if the table has subleaf 1" },
+	{ ANY, ALL, ITEM_MEMORY, ANY, 0x0000004000000040,
+	  "a write to a device's page sets the dirty bit (SDM, Accessed and Dirty Flags); stock KVM skips the guest's page tables then" },
+	{ ANY, ALL, ITEM_STATE_SREGS, 1, 1ULL << 48, after_init },
+	{ ANY, ALL, ITEM_STATE_SREGS, 16, 1ULL << 48, after_init },
+	{ ANY, ALL, ITEM_STATE_SREGS, 19, 8ULL << 48, after_init },
+	{ STEP_EVENT, 0, 2, ITEM_TRAP_IP, ANY, 7,
+	  "a fault in the delivery of INT n, INT3 or INTO is reported at the instruction (SDM, Saved Program Counter); stock KVM without NRIPS reports the next" },
+};
+
+/* Stock KVM gives up on an instruction that vitro emulates: an error, or #UD for users. */
+static bool kvm_cannot_emulate(const struct item *a, const struct item *b)
+{
+	bool gave_up = (a->key == ITEM_EXIT && a->value == KVM_EXIT_INTERNAL_ERROR) ||
+		       (a->key == ITEM_TRAP && a->value == 6);
+
+	return gave_up && b->key == ITEM_MMIO;
+}
+
+/* Memory that a pass has not listed has not changed. */
+static uint64_t value_of(const struct guest *g, const struct item *item,
+			 const struct item *other)
+{
+	uint64_t value = 0;
+
+	if (item)
+		return item->value;
+	if (other->key == ITEM_MEMORY)
+		memcpy(&value, g->mem + other->index, sizeof(value));
+	return value;
+}
+
+/* Slots that make no exits of their own have run since the last item before this slot. */
+static unsigned int first_slot(const struct item *item)
+{
+	uint16_t slot = item->slot;
+
+	if (item->key >= ITEM_STATE_FIRST)
+		return slot;
+	while (item->slot == slot && item->key != ITEM_SETUP)
+		item--;
+	return item->slot < slot ? item->slot + 1U : 0;
+}
+
+static bool matches(const struct rule *rule, const struct guest *g, const struct item *a,
+		    const struct item *b)
+{
+	const struct item *item = b ? b : a;
+	const struct step *step;
+	unsigned int i;
+
+	if (rule->bits && (value_of(g, a, b) ^ value_of(g, b, a)) & ~rule->bits)
+		return false;
+	if (rule->key != ANY && rule->key != item->key)
+		return false;
+	if (rule->index != ANY && rule->index != item->index)
+		return false;
+	if (rule->step == ANY)
+		return true;
+	if (item->slot >= g->nr_slots)
+		return false;
+	for (i = first_slot(item); i <= item->slot; i++) {
+		step = &g->steps[i];
+		if (step->kind == rule->step && step->arg >= rule->first &&
+		    step->arg <= rule->last)
+			return true;
+	}
+	return false;
+}
+
+/* Was the last exit before this item a write to a device? */
+static bool after_device_write(const struct item *item)
+{
+	for (item--; item->key != ITEM_SETUP; item--) {
+		if (item->key == ITEM_MMIO_KIND)
+			return item->value >> 32;
+		if (item->key == ITEM_IO || item->key == ITEM_TRAP || item->key == ITEM_EXIT)
+			return false;
+	}
+	return false;
+}
+
+/* With TF set, vitro has a #DB for the guest where stock KVM has none, or a later one. */
+static bool step_lost(const struct item *a, const struct item *b)
+{
+	const struct item *trap = b;
+
+	if (b->key == ITEM_RUN)
+		return (a->value ^ b->value) == 2 && after_device_write(b);
+	while (trap->key != ITEM_TRAP && trap->key > ITEM_TRAP && trap->key <= ITEM_TRAP_FLAGS + 2)
+		trap--;
+	return trap->key == ITEM_TRAP && trap->value == 1 && after_device_write(trap);
+}
+
+static uint32_t step_of(const struct guest *g, const struct item *item)
+{
+	return item->slot < g->nr_slots ? g->steps[item->slot].kind : STEP_NONE;
+}
+
+/*
+ * TCG sets accessed bits in the entries that PAE's CR3 points to, where they are reserved.
+ * Stock KVM reads them whenever it emulates an instruction or changes CR0 or CR4.
+ */
+static bool accessed_pdpte(const struct guest *g, const struct item *a, const struct item *b)
+{
+	uint32_t step = step_of(g, a);
+
+	return guest_on_amd(g) && g->mode == MODE_PAE && a->key == ITEM_TRAP &&
+	       ((a->value == 13 && (step == STEP_CR_WRITE || step == STEP_LMSW)) ||
+		(a->value == 14 && b->key != ITEM_TRAP));
+}
+
+/* What an IRET from an NMI handler uncovers: without virtual NMIs stock KVM notices it late. */
+static bool nmi_first(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return guest_on_amd(g) && a->key == ITEM_TRAP && a->value >= 32 &&
+	       b->key == ITEM_TRAP && b->value == 2;
+}
+
+/*
+ * QEMU 7.2 lets the shadow of the STI before VMRUN reach into the guest, so what is to follow
+ * an injected #DB at once follows an instruction later, in whichever way it was asked for.
+ */
+static bool after_db(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return guest_on_amd(g) && a->key == ITEM_TRAP && b->key == ITEM_TRAP &&
+	       b->value == 1 && (a->value == 2 || a->value >= 32);
+}
+
+/* On Intel, too, stock KVM has some of AMD's registers. */
+static bool amd_msr_on_intel(const struct guest *g, const struct item *item)
+{
+	const struct step *step;
+
+	if (guest_on_amd(g) || item->slot >= g->nr_slots)
+		return false;
+	step = &g->steps[item->slot];
+	return (step->kind == STEP_RDMSR || step->kind == STEP_WRMSR) &&
+	       step->arg >> 16 == 0xc001;
+}
+
+/* VMCALL is not AMD's: no privilege makes a difference. */
+static bool vmcall_on_amd(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return guest_on_amd(g) && a->key == ITEM_TRAP && a->value == 13 && b->key == ITEM_TRAP &&
+	       b->value == 6 && step_of(g, b) == STEP_HYPERCALL;
+}
+
+/* A string instruction on a device with TF set: stock KVM forgets the traps of iterations. */
+static bool iteration_lost(const struct guest *g, const struct item *b)
+{
+	return b->key == ITEM_TRAP && b->value == 1 && step_of(g, b) == STEP_STRING;
+}
+
+/* Reading, changing, writing: the write is checked first. INS is alike. */
+static bool read_before_fault(const struct item *a, const struct item *b)
+{
+	return (a->key == ITEM_MMIO || (a->key == ITEM_IO && !(a->value >> 32))) &&
+	       b->key == ITEM_TRAP && b->value >= 12 && b->value <= 14;
+}
+
+static bool upper_half_of_cr(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return guest_on_amd(g) && g->mode == MODE_LONG && a->key == ITEM_IO &&
+	       b->key == ITEM_TRAP && b->value == 13 && step_of(g, b) == STEP_CR_WRITE;
+}
+
+const char *known_difference(const struct guest *g, const struct item *a,
+			     const struct item *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++)
+		if (matches(&rules[i], g, a, b))
+			return rules[i].reason;
+	if (!a || !b)
+		return NULL;
+	if (accessed_pdpte(g, a, b))
+		return "QEMU sets accessed bits in PAE page-directory pointers, which stock KVM refuses as reserved bits when it reads them again";
+	if (amd_msr_on_intel(g, a) || amd_msr_on_intel(g, b))
+		return "AMD's MSRs do not exist on Intel (SDM, RDMSR); stock KVM has some of them on any vendor";
+	if (nmi_first(g, a, b))
+		return "NMIs come before interrupts (APM, Priorities); stock KVM on AMD notices the end of an NMI handler an instruction late";
+	if (after_db(g, a, b))
+		return "after a single-step trap, an NMI or interrupt comes before the handler's first instruction (APM, Priorities); QEMU takes the host's STI shadow for the guest's";
+	if (iteration_lost(g, b))
+		return "each iteration of a string instruction traps if TF is set (SDM, Single-Step Exception); stock KVM forgets some when a device is read";
+	if (read_before_fault(a, b))
+		return "an instruction that reads a device or port and then writes memory is checked for the write before it reads; stock KVM reads first";
+	if (upper_half_of_cr(g, a, b))
+		return "reserved bits of the upper half of CR0 and CR4 raise #GP (APM, Control Registers); stock KVM without decode assists drops them";
+	if (vmcall_on_amd(g, a, b))
+		return "VMCALL is undefined on AMD at any CPL; stock KVM checks the CPL first";
+	if (step_lost(a, b))
+		return "an instruction that completes with TF set traps (SDM, Single-Step Exception); stock KVM forgets it when a device write goes to user space";
+	if (kvm_cannot_emulate(a, b))
+		return "stock KVM does not emulate the instruction on a device";
+	return NULL;
+}
