@@ -285,13 +285,13 @@ void vmx_decode_exit(struct vitro_vmx *vmx, struct vitro_exit *exit)
 	exit->hw_info = 0;
 	exit->insn_len = 0;
 	/* The processor's word, not the guest's: no need of a speculation barrier. */
-	info = &exits[reason];
-	if (unlikely(reason >= ARRAY_SIZE(exits) || !info->flags)) {
+	if (unlikely(reason >= ARRAY_SIZE(exits) || !exits[reason].flags)) {
 		exit->reason = VITRO_EXIT_UNKNOWN;
 		exit->hw_info = vmcs_read(EXIT_QUALIFICATION);
 		return;
 	}
 
+	info = &exits[reason];
 	exit->reason = info->reason;
 	if (info->flags & INSN)
 		exit->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
