@@ -329,19 +329,19 @@ static u64 cache_tag(u64 gva, u32 access)
  */
 static bool unchanged(const struct vitro_walk_entry *e)
 {
-	/* Pointers, as checks of the arrays' bounds must not call out in between. */
+	/* Checks of the arrays' bounds, and of the flag, must not call out in between. */
 	const void __user *const *from = e->from;
 	const u64 *value = e->value;
+	int i, wide = e->wide;
 	bool same = false;
 	u64 now;
 	u32 half;
-	int i;
 
 	pagefault_disable();
 	if (!user_read_access_begin(from[0], sizeof(now)))
 		goto out;
 	for (i = 0; i < e->nr; i++) {
-		if (e->wide) {
+		if (wide) {
 			unsafe_get_user(now, (u64 __user *)from[i], end);
 		} else {
 			unsafe_get_user(half, (u32 __user *)from[i], end);
