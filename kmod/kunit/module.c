@@ -27,6 +27,8 @@ DEFINE_STATIC_CALL_NULL(vitro_enter, *((struct vitro_backend *)0)->enter);
 DEFINE_STATIC_CALL_NULL(vitro_skip, *((struct vitro_backend *)0)->skip);
 DEFINE_STATIC_CALL_NULL(vitro_cache_reg, *((struct vitro_backend *)0)->cache_reg);
 DEFINE_STATIC_CALL_NULL(vitro_irq_allowed, *((struct vitro_backend *)0)->irq_allowed);
+DEFINE_STATIC_CALL_NULL(vitro_begin, *((struct vitro_backend *)0)->put);
+DEFINE_STATIC_CALL_NULL(vitro_end, *((struct vitro_backend *)0)->put);
 
 static bool prepared;
 
