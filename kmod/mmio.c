@@ -205,8 +205,13 @@ static int read_page(struct vitro_vcpu *vcpu, u64 gpa, void *buf, unsigned int l
 	unsigned int n;
 	int r = EMUL_STOP;
 
-	if (!is_device(vcpu, gpa, false))
-		return vitro_guest_read(vcpu->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_DONE;
+	if (!is_device(vcpu, gpa, false)) {
+		if (!vitro_guest_read(vcpu->vm, gpa, buf, len))
+			return EMUL_DONE;
+		/* The slot may have been deleted between the two. */
+		if (!is_device(vcpu, gpa, false))
+			return EMUL_UNHANDLEABLE;
+	}
 	for (; len && r == EMUL_STOP; gpa += n, buf += n, len -= n) {
 		n = min_t(unsigned int, len, 8);
 		r = read_device(vcpu, gpa, buf, n);
@@ -236,8 +241,13 @@ static int write_page(struct vitro_vcpu *vcpu, u64 gpa, const void *buf, unsigne
 {
 	unsigned int n;
 
-	if (!is_device(vcpu, gpa, true))
-		return vitro_guest_write(vcpu->vm, gpa, buf, len) ? EMUL_UNHANDLEABLE : EMUL_DONE;
+	if (!is_device(vcpu, gpa, true)) {
+		if (!vitro_guest_write(vcpu->vm, gpa, buf, len))
+			return EMUL_DONE;
+		/* As in read_page(). */
+		if (!is_device(vcpu, gpa, true))
+			return EMUL_UNHANDLEABLE;
+	}
 	for (; len; gpa += n, buf += n, len -= n) {
 		n = min_t(unsigned int, len, 8);
 		write_device(vcpu, gpa, buf, n);
@@ -290,7 +300,9 @@ static int op_compare_exchange(struct emul_ctx *ctx, u64 linear, const void *old
 	case -EAGAIN:
 		return EMUL_MISMATCH;
 	default:
-		return EMUL_UNHANDLEABLE;
+		/* As in read_page(). */
+		return is_device(vcpu, gpa, true) ? op_write(ctx, linear, new, len) :
+						    EMUL_UNHANDLEABLE;
 	}
 }
 
