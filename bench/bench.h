@@ -17,10 +17,16 @@
 #define ROUNDS	16
 
 /**
- * bench_wanted() - whether a row was asked for
- * @name: the row
+ * bench_row() - measure a row, if it was asked for
+ * @name:    the row
+ * @measure: gets @name and @arg, and calls bench_print(); a process of its own, so
+ *	     that rows neither find what others have left nor have to clean up
+ * @arg:     for @measure
+ *
+ * Ends the program when a row fails.
  */
-bool bench_wanted(const char *name);
+void bench_row(const char *name, void (*measure)(const char *name, const void *arg),
+	       const void *arg);
 
 /**
  * bench_print() - print a row
@@ -31,13 +37,18 @@ bool bench_wanted(const char *name);
 void bench_print(const char *unit, const char *name, uint64_t value);
 
 /**
- * bench_median() - median of all batches, per round
- * @ticks: BATCHES numbers, sorted afterwards
+ * bench_median() - median of batches, per round
+ * @ticks:  what each took, sorted afterwards
+ * @nr:     number of batches
+ * @rounds: in each
  */
-uint64_t bench_median(uint64_t *ticks);
+uint64_t bench_median(uint64_t *ticks, unsigned int nr, unsigned int rounds);
 
 /* Rows measured inside a guest, by the guest's time-stamp counter. */
 void guest_rows(void);
+
+/* Rows of vCPUs that sleep: two threads take turns. */
+void wake_rows(void);
 
 /* Rows measured by the program: system calls, VMs' lives, kernel memory. */
 void host_rows(void);

@@ -20,9 +20,23 @@
 
 static const char *wanted = "";
 
-bool bench_wanted(const char *name)
+void bench_row(const char *name, void (*measure)(const char *name, const void *arg),
+	       const void *arg)
 {
-	return strstr(name, wanted);
+	int status;
+	pid_t pid;
+
+	if (!strstr(name, wanted))
+		return;
+	pid = fork();
+	if (!pid) {
+		measure(name, arg);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status) {
+		fprintf(stderr, "exit_cost: no figure for the row: %s\n", name);
+		exit(1);
+	}
 }
 
 void bench_print(const char *unit, const char *name, uint64_t value)
@@ -38,10 +52,10 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-uint64_t bench_median(uint64_t *ticks)
+uint64_t bench_median(uint64_t *ticks, unsigned int nr, unsigned int rounds)
 {
-	qsort(ticks, BATCHES, sizeof(*ticks), by_size);
-	return (ticks[BATCHES / 2] + ROUNDS / 2) / ROUNDS;
+	qsort(ticks, nr, sizeof(*ticks), by_size);
+	return (ticks[nr / 2] + rounds / 2) / rounds;
 }
 
 /* Nanoseconds of processor time, user's, kernel's and guests', of children. */
@@ -102,6 +116,7 @@ int main(int argc, char **argv)
 	if (argc == 2)
 		wanted = argv[1];
 	guest_rows();
+	wake_rows();
 	host_rows();
 	return 0;
 }

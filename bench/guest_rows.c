@@ -16,10 +16,21 @@
 #define PAT_RESET	0x0007040600070406ULL
 #define VECTOR_INT	0x40	/* by the INT instruction */
 #define VECTOR_IPI	0x41
-/* Two fields of pages of 4 KiB that no one has touched, each for one row. */
+/*
+ * Fields of pages that the guest has not touched, each for one row. Those of 4 KiB
+ * are one slot, whose second half is there already. Those of 2 MiB that are there
+ * already have several slots with the same few pages.
+ */
 #define FRESH_GPA	0x40000000ULL
 #define FRESH_SIZE	((BATCHES * ROUNDS + 1) * PAGE_SIZE)
 #define PRESENT_GPA	(FRESH_GPA + FRESH_SIZE)
+#define LARGE_PAGE	(2ULL << 20)
+#define LARGE_FRESH_GPA	0x50000000ULL
+#define LARGE_FRESH_SIZE ((BATCHES + 1) * LARGE_PAGE)
+#define LARGE_GPA	0x60000000ULL
+#define LARGE_SLOTS	11
+#define LARGE_SIZE	(16 * LARGE_PAGE)
+#define LARGE_ROUNDS	4
 
 typedef uint64_t loop_fn(uint64_t rounds, uint64_t arg);
 
@@ -28,6 +39,7 @@ struct row {
 	loop_fn *full, *empty;
 	uint64_t arg;
 	uint64_t step;		/* that a round adds to arg */
+	unsigned int rounds;	/* in a batch, if not ROUNDS */
 	void (*prepare)(void);	/* in the guest */
 	unsigned int flags;
 };
@@ -37,6 +49,8 @@ enum row_flags {
 	ROW_DEADLINE = 2,	/* arg is a time from now */
 	ROW_AMD = 4,
 	ROW_INTEL = 8,
+	ROW_PAGES = 16,		/* needs the 4 KiB pages */
+	ROW_LARGE = 32,		/* needs those of 2 MiB */
 };
 
 /* A loop of rounds; its argument is in RDI. Returns the ticks that it took. */
@@ -65,11 +79,12 @@ LOOPS(vmcall, "movl $99, %%eax", "vmcall")
 LOOPS(vmmcall, "movl $99, %%eax", "vmmcall")
 LOOPS(rdmsr_insn, "movl $0x1b, %%ecx", "rdmsr")		/* APIC_BASE */
 LOOPS(wrmsr_insn, WRMSR_ARG("0x277"), "wrmsr")		/* PAT */
-LOOPS(port_write, "movl %%edi, %%edx", "outb %%al, %%dx")
+LOOPS(port_write, "movl %%edi, %%edx\n\tmovb $0xff, %%al", "outb %%al, %%dx")
 LOOPS(port_read, "movl %%edi, %%edx", "inb %%dx, %%al")
 LOOPS(mmio_write, "", "movl %%eax, (%%rdi)")
 LOOPS(mmio_read, "", "movl (%%rdi), %%eax")
 LOOPS(touch, "addq $4096, %%rdi", "movb %%al, (%%rdi)")
+LOOPS(touch_large, "addq $0x200000, %%rdi", "movb %%al, (%%rdi)")
 LOOPS(hlt_insn, "", "hlt")
 LOOPS(x2apic_tpr, WRMSR_ARG("0x808"), "wrmsr")
 LOOPS(deadline, WRMSR_ARG("0x6e0"), "wrmsr")
@@ -109,16 +124,27 @@ static const struct row rows[] = {
 	ROW("RDMSR", rdmsr_insn),
 	ROW("WRMSR", wrmsr_insn, .arg = PAT_RESET),
 	ROW("port read, in-kernel PIC", port_read, .arg = 0x21, .flags = ROW_IRQCHIP),
+	ROW("port write, in-kernel PIC", port_write, .arg = 0x21, .flags = ROW_IRQCHIP),
 	ROW("port write to user space", port_write, .arg = PORT),
 	ROW("port read to user space", port_read, .arg = PORT),
 	ROW("MMIO write to user space", mmio_write, .arg = GPA_MMIO),
 	ROW("MMIO read to user space", mmio_read, .arg = GPA_MMIO),
-	ROW("nested-page fault, host page present", touch, .arg = PRESENT_GPA, .step = PAGE_SIZE),
-	ROW("nested-page fault, new host page", touch, .arg = FRESH_GPA, .step = PAGE_SIZE),
+	ROW("nested-page fault, host page present", touch, .arg = PRESENT_GPA, .step = PAGE_SIZE,
+	    .flags = ROW_PAGES),
+	ROW("nested-page fault, new host page", touch, .arg = FRESH_GPA, .step = PAGE_SIZE,
+	    .flags = ROW_PAGES),
+	ROW("nested-page fault of 2 MiB, host page present", touch_large,
+	    .arg = LARGE_GPA - LARGE_PAGE, .step = LARGE_PAGE, .rounds = LARGE_ROUNDS,
+	    .flags = ROW_LARGE),
+	ROW("nested-page fault of 2 MiB, new host page", touch_large,
+	    .arg = LARGE_FRESH_GPA - LARGE_PAGE, .step = LARGE_PAGE, .rounds = 1,
+	    .flags = ROW_LARGE),
 	ROW("HLT to user space and back", hlt_insn),
 	ROW("ioeventfd, port write", port_write, .arg = EVENT_PORT, .flags = ROW_IRQCHIP),
 	ROW("ioeventfd, MMIO write", mmio_write, .arg = EVENT_MMIO, .flags = ROW_IRQCHIP),
 	ROW("local APIC, MMIO read of TPR", mmio_read, .arg = APIC_BASE + APIC_TPR,
+	    .flags = ROW_IRQCHIP),
+	ROW("local APIC, MMIO write of TPR", mmio_write, .arg = APIC_BASE + APIC_TPR,
 	    .flags = ROW_IRQCHIP),
 	ROW("local APIC, x2APIC write of TPR", x2apic_tpr, .arg = 0x10,
 	    .prepare = x2apic_prepare, .flags = ROW_IRQCHIP),
@@ -126,7 +152,16 @@ static const struct row rows[] = {
 	    .prepare = x2apic_prepare, .flags = ROW_IRQCHIP | ROW_DEADLINE),
 	ROW("local APIC, self-IPI taken and EOI", self_ipi, .arg = VECTOR_IPI,
 	    .prepare = ipi_prepare, .flags = ROW_IRQCHIP),
+	ROW("IOAPIC, MMIO write of the register select", mmio_write, .arg = IOAPIC_BASE,
+	    .flags = ROW_IRQCHIP),
+	ROW("IOAPIC, MMIO read of a register", mmio_read, .arg = IOAPIC_BASE + 0x10,
+	    .flags = ROW_IRQCHIP),
 };
+
+static unsigned int rounds_of(const struct row *row)
+{
+	return row->rounds ?: ROUNDS;
+}
 
 static uint64_t ticks[BATCHES];		/* the guest's copy counts */
 
@@ -141,9 +176,9 @@ static void measure(uint64_t index)
 	if (row->flags & ROW_DEADLINE)
 		arg += rdtsc();
 	for (i = 0; i < BATCHES; i++) {
-		ticks[i] = row->full(ROUNDS, arg);
-		ticks[i] -= row->empty(ROUNDS, arg);
-		arg += ROUNDS * row->step;
+		ticks[i] = row->full(rounds_of(row), arg);
+		ticks[i] -= row->empty(rounds_of(row), arg);
+		arg += rounds_of(row) * row->step;
 	}
 }
 
@@ -179,25 +214,54 @@ static void add_eventfd(struct vm *vm, uint64_t addr, uint32_t len, uint32_t fla
 	REQUIRE_OK(sys_ioctl(vm->fd, KVM_IOEVENTFD, &event));
 }
 
-/* Memory for the fault rows; half of it is there before the guest comes. */
-static char *add_pages(struct vm *vm)
+static char *map(uint64_t size, int advice)
 {
-	char *pages = mmap(NULL, 2 * FRESH_SIZE, PROT_READ | PROT_WRITE,
+	char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	REQUIRE(pages != MAP_FAILED, "mmap: %s", strerror(errno));
-	REQUIRE_OK(madvise(pages, 2 * FRESH_SIZE, MADV_NOHUGEPAGE));
-	memset(pages + FRESH_SIZE, 1, FRESH_SIZE);
-	REQUIRE_OK(vm_slot(vm, 1, 0, FRESH_GPA, 2 * FRESH_SIZE, pages));
+	REQUIRE_OK(madvise(pages, size, advice));
 	return pages;
 }
 
-static void guest_row(const struct row *row)
+static void add_pages(struct vm *vm)
 {
+	char *pages = map(2 * FRESH_SIZE, MADV_NOHUGEPAGE);
+
+	memset(pages + FRESH_SIZE, 1, FRESH_SIZE);
+	REQUIRE_OK(vm_slot(vm, 1, 0, FRESH_GPA, 2 * FRESH_SIZE, pages));
+}
+
+static char *map_large(uint64_t size)
+{
+	uintptr_t start = (uintptr_t)map(size + LARGE_PAGE, MADV_HUGEPAGE);
+
+	return (char *)((start + LARGE_PAGE - 1) & -LARGE_PAGE);
+}
+
+static void add_large_pages(struct vm *vm)
+{
+	char *present = map_large(LARGE_SIZE);
+	uint64_t i;
+
+	REQUIRE_OK(vm_slot(vm, 1, 0, LARGE_FRESH_GPA, LARGE_FRESH_SIZE,
+			   map_large(LARGE_FRESH_SIZE)));
+	for (i = 0; i < LARGE_SIZE; i += LARGE_PAGE)
+		present[i] = 1;
+	for (i = 0; i < LARGE_SLOTS; i++)
+		REQUIRE_OK(vm_slot(vm, 2 + i, 0, LARGE_GPA + i * LARGE_SIZE, LARGE_SIZE, present));
+}
+
+static void guest_row(const char *name, const void *arg)
+{
+	const struct row *row = arg;
 	struct vm *vm = vm_new(row->flags & ROW_IRQCHIP ? VM_IRQCHIP : 0);
-	char *pages = add_pages(vm);
 	struct vcpu *vcpu;
 
+	if (row->flags & ROW_PAGES)
+		add_pages(vm);
+	if (row->flags & ROW_LARGE)
+		add_large_pages(vm);
 	if (row->flags & ROW_IRQCHIP) {
 		add_eventfd(vm, EVENT_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
 		add_eventfd(vm, EVENT_MMIO, 4, 0);
@@ -206,10 +270,7 @@ static void guest_row(const struct row *row)
 	vcpu_arg(vcpu, row - rows);
 	run(vcpu);
 	memcpy(ticks, (void *)&GUEST_VAR(vm, ticks), sizeof(ticks));
-	bench_print("ticks", row->name, bench_median(ticks));
-	vcpu_free(vcpu);
-	vm_free(vm);
-	munmap(pages, 2 * FRESH_SIZE);
+	bench_print("ticks", name, bench_median(ticks, BATCHES, rounds_of(row)));
 }
 
 void guest_rows(void)
@@ -223,6 +284,6 @@ void guest_rows(void)
 	REQUIRE(features, "no leaf 1 in KVM_GET_SUPPORTED_CPUID");
 	features->ecx |= 1 << 24;
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		if (bench_wanted(rows[i].name) && !(rows[i].flags & not_here))
-			guest_row(&rows[i]);
+		if (!(rows[i].flags & not_here))
+			bench_row(rows[i].name, guest_row, &rows[i]);
 }

@@ -8,7 +8,7 @@
 #include "bench.h"
 
 #define IDLE_VMS	200
-#define LIFETIMES	5
+#define LIFETIMES	15
 
 BLOB(out, ".code16; 1: out %al, $0x80; jmp 1b");
 
@@ -24,11 +24,27 @@ static void null_ioctl(void)
 	ioctl(vcpu->vm->kvm, KVM_GET_API_VERSION, 0);
 }
 
+static struct kvm_regs regs;
+static struct kvm_sregs sregs;
+
 static void get_regs(void)
 {
-	struct kvm_regs regs;
-
 	ioctl(vcpu->fd, KVM_GET_REGS, &regs);
+}
+
+static void set_regs(void)
+{
+	ioctl(vcpu->fd, KVM_SET_REGS, &regs);
+}
+
+static void get_sregs(void)
+{
+	ioctl(vcpu->fd, KVM_GET_SREGS, &sregs);
+}
+
+static void set_sregs(void)
+{
+	ioctl(vcpu->fd, KVM_SET_SREGS, &sregs);
 }
 
 static void nothing(void)
@@ -46,59 +62,69 @@ static uint64_t batch(void (*fn)(void))
 	return rdtsc() - start;
 }
 
-static void call_row(const char *name, void (*fn)(void))
+struct call {
+	const char *name;
+	void (*fn)(void);
+};
+
+static const struct call calls[] = {
+	{ "null ioctl", null_ioctl },
+	{ "GET_REGS", get_regs },
+	{ "SET_REGS", set_regs },
+	{ "GET_SREGS", get_sregs },
+	{ "SET_SREGS", set_sregs },
+	{ "VCPU_RUN with immediate_exit", immediate_exit },
+};
+
+static void call_row(const char *name, const void *arg)
 {
+	const struct call *call = arg;
 	uint64_t ticks[BATCHES];
 	int i;
 
-	if (!bench_wanted(name))
-		return;
+	vcpu = vcpu_bare(vm_new(0), 0);
+	vcpu->run->immediate_exit = 1;
+	/* What is set is what was read. */
+	get_regs();
+	get_sregs();
 	for (i = 0; i < BATCHES; i++) {
-		ticks[i] = batch(fn);
+		ticks[i] = batch(call->fn);
 		ticks[i] -= batch(nothing);
 	}
-	bench_print("ticks", name, bench_median(ticks));
+	bench_print("ticks", name, bench_median(ticks, BATCHES, ROUNDS));
 }
 
-static void call_rows(void)
+static void lifetime(unsigned int vcpus)
 {
-	vcpu = vcpu_bare(vm_new(0), 0);
-	call_row("null ioctl", null_ioctl);
-	call_row("GET_REGS", get_regs);
-	vcpu->run->immediate_exit = 1;
-	call_row("VCPU_RUN with immediate_exit", immediate_exit);
-	vm_free(vcpu->vm);
-	vcpu_free(vcpu);
-}
-
-static void lifetime(void)
-{
-	int kvm = kvm_open(), vm, fd;
+	int kvm = kvm_open(), vm, fd[MAX_VCPUS];
+	unsigned int i;
 
 	vm = REQUIRE_OK(sys_ioctl_val(kvm, KVM_CREATE_VM, 0));
-	fd = REQUIRE_OK(sys_ioctl_val(vm, KVM_CREATE_VCPU, 0));
-	close(fd);
+	for (i = 0; i < vcpus; i++)
+		fd[i] = REQUIRE_OK(sys_ioctl_val(vm, KVM_CREATE_VCPU, i));
+	for (i = 0; i < vcpus; i++)
+		close(fd[i]);
 	close(vm);
 	close(kvm);
 }
 
-static void lifetime_row(void)
+static void lifetime_row(const char *name, const void *arg)
 {
-	const char *name = "create and delete a VM with one vCPU";
-	uint64_t start;
+	unsigned int vcpus = *(const unsigned int *)arg;
+	uint64_t ticks[LIFETIMES];
 	int i;
 
-	if (!bench_wanted(name))
-		return;
-	lifetime();
-	start = rdtsc();
-	for (i = 0; i < LIFETIMES; i++)
-		lifetime();
-	bench_print("ticks", name, (rdtsc() - start) / LIFETIMES);
+	lifetime(vcpus);
+	for (i = 0; i < LIFETIMES; i++) {
+		ticks[i] = -rdtsc();
+		lifetime(vcpus);
+		ticks[i] += rdtsc();
+	}
+	bench_print("ticks", name, bench_median(ticks, LIFETIMES, 1));
 }
 
 /* A VM with an interrupt controller, whose vCPU has run, and memory shared by all. */
-static struct vcpu *idle_vm(void *page)
+static void idle_vm(void *page)
 {
 	struct vm *vm = vm_bare();
 	struct vcpu *idle;
@@ -109,7 +135,6 @@ static struct vcpu *idle_vm(void *page)
 	idle = vcpu_real_mode(vm, 0);
 	REQUIRE_OK(vcpu_run_raw(idle));
 	REQUIRE_EQ(idle->run->exit_reason, KVM_EXIT_IO);
-	return idle;
 }
 
 /*
@@ -139,16 +164,13 @@ static uint64_t free_kib(void)
 	return sum * PAGE_SIZE / 1024;
 }
 
-static void memory_row(void)
+static void memory_row(const char *name, const void *arg)
 {
-	const char *name = "kernel memory per idle VM with one vCPU";
-	struct vcpu *idle[IDLE_VMS];
 	uint64_t before, after;
 	char *page;
 	int i;
 
-	if (!bench_wanted(name))
-		return;
+	(void)arg;
 	page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	REQUIRE(page != MAP_FAILED, "mmap: %s", strerror(errno));
 	memcpy(page, blob_out, blob_out_end - blob_out);
@@ -157,18 +179,19 @@ static void memory_row(void)
 		idle_vm(page);
 	before = free_kib();
 	for (i = 0; i < IDLE_VMS; i++)
-		idle[i] = idle_vm(page);
+		idle_vm(page);
 	after = free_kib();
-	bench_print("KiB", name, (before - after + IDLE_VMS / 2) / IDLE_VMS);
-	for (i = 0; i < IDLE_VMS; i++) {
-		vm_free(idle[i]->vm);
-		vcpu_free(idle[i]);
-	}
+	bench_print("bytes", name, (before - after) * 1024 / IDLE_VMS);
 }
 
 void host_rows(void)
 {
-	call_rows();
-	lifetime_row();
-	memory_row();
+	static const unsigned int one = 1, eight = 8;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(calls); i++)
+		bench_row(calls[i].name, call_row, &calls[i]);
+	bench_row("create and delete a VM with one vCPU", lifetime_row, &one);
+	bench_row("create and delete a VM with 8 vCPUs", lifetime_row, &eight);
+	bench_row("kernel memory per idle VM with one vCPU", memory_row, NULL);
 }
