@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# run.sh [--device PATH] [--limit SECONDS] [--dir DIR] [PROGRAM...]
+# run.sh [--device PATH] [--limit SECONDS] [--dir DIR] [--leaks] [PROGRAM...]
 #
 # Runs test programs as root and prints one KTAP stream in which each program is
 # one test and its own report the subtest. A program also fails if the kernel
-# logged a splat while it ran, or if it did not end within its time limit.
+# logged a splat while it ran, if it did not end within its time limit or, with
+# --leaks on a kernel with kmemleak, if it left memory that nothing points to.
 # Exit status: 0 all passed, 1 some failed, 4 all were skipped, 2 wrong usage.
 
 set -u
@@ -13,6 +14,7 @@ set -u
 dir=$(dirname "$0")
 [ -d "$dir/build" ] && dir=$dir/build
 limit=300
+look_for_leaks=no
 VITRO_DEVICE=${VITRO_DEVICE:-/dev/vitro}
 
 usage()
@@ -26,6 +28,7 @@ while [ $# -gt 0 ]; do
 	--device) [ $# -gt 1 ] || usage; VITRO_DEVICE=$2; shift 2 ;;
 	--limit) [ $# -gt 1 ] || usage; limit=$2; shift 2 ;;
 	--dir) [ $# -gt 1 ] || usage; dir=$2; shift 2 ;;
+	--leaks) look_for_leaks=yes; shift ;;
 	-*) usage ;;
 	*) break ;;
 	esac
@@ -44,11 +47,31 @@ if [ $# -eq 0 ]; then
 fi
 [ $# -gt 0 ] || usage
 
-# What a kernel log must not hold. Lock debugging says INFO for its findings.
-splat='WARNING:|BUG:|Oops|Call Trace|general protection fault|possible .* detected|INFO: task|rcu.*stall|KASAN|UBSAN|refcount_t:'
+# What a kernel log must not hold. Lock debugging says INFO for some of its findings,
+# and when it gives up.
+splat='WARNING:|BUG:|Oops|Call Trace|general protection fault|possible .* detected|INFO: task|rcu.*stall'
+splat="$splat|KASAN:|KCSAN:|UBSAN:|ODEBUG:|refcount_t:|corruption|INFO: trying to register non-static key"
+splat="$splat|lockdep is turned off|turning off the locking|leak detector disabled"
 
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
+
+# leaks: print what kmemleak suspects to have leaked since it was asked last. Objects
+# younger than 5 seconds do not count, nor those whose content has changed since the
+# scan before; hence two scans, the second so much later.
+kmemleak=/sys/kernel/debug/kmemleak
+leaks()
+{
+	[ "$look_for_leaks" = yes ] && [ -w $kmemleak ] || return
+	echo scan > $kmemleak
+	sleep 5
+	echo scan > $kmemleak
+	cat $kmemleak
+	echo clear > $kmemleak
+}
+
+# What the kernel has leaked until now is not the programs'.
+leaks > /dev/null
 
 echo "KTAP version 1"
 echo "1..$#"
@@ -64,12 +87,19 @@ for name; do
 		echo $? > "$work/status"
 	} 2>&1 | sed 's/^/  /'
 	status=$(cat "$work/status")
-	dmesg | sed "1,/$mark/d" > "$work/log"
+	leaks > "$work/leaks"
+	dmesg > "$work/log"
+	# Without the mark the log has overflowed, and all of it is later.
+	grep -qF "$mark" "$work/log" && sed -i "1,/$mark/d" "$work/log"
 	why=
 	if grep -qE "$splat" "$work/log"; then
 		why="expected a quiet kernel log, got:"
 		grep -E -A 30 "$splat" "$work/log" | head -n 60 |
 			sed 's/^/# /'
+	fi
+	if [ -s "$work/leaks" ]; then
+		why="$why expected no leak, got $(grep -c '^unreferenced' "$work/leaks") objects:"
+		head -n 60 "$work/leaks" | sed 's/^/# /'
 	fi
 	case $status in
 	0 | 4) ;;

@@ -41,6 +41,9 @@ class Emulator:
         if not self.options.interactive:
             # A kernel that has lost its footing shall say so at once, not be waited for.
             words.append("oops=panic")
+        if self.options.kernel == "lab":
+            # KASAN falls silent after its first report otherwise.
+            words.append("kasan_multi_shot")
         words.append(self.options.append)
         return " ".join(filter(None, words))
 

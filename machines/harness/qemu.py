@@ -21,6 +21,8 @@ class Qemu(Emulator):
         program = shutil.which("qemu-system-x86_64")
         if not program:
             raise Failure("qemu-system-x86_64 is missing; machines/ensure-deps installs it")
+        # QEMU enters an ELF kernel by its PVH entry, which runs before KASAN's shadow exists.
+        image = "vmlinuz" if options.kernel == "lab" else "vmlinux"
         initrd = os.path.join(self.work, "initramfs")
         with open(initrd, "wb") as file:
             file.write(initramfs)
@@ -30,7 +32,7 @@ class Qemu(Emulator):
         command = [
             program, "-name", "vitro-amd", "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-m", str(options.mem), "-smp", str(options.cpus),
-            "-kernel", os.path.join(kernel, "vmlinux"), "-initrd", initrd,
+            "-kernel", os.path.join(kernel, image), "-initrd", initrd,
             "-append", self.append(),
             "-chardev", f"socket,id=console,fd={console.fileno()}", "-serial", "chardev:console",
             "-chardev", f"socket,id=link,fd={link.fileno()}", "-serial", "chardev:link",

@@ -19,10 +19,13 @@ STATUS_MACHINE = 125
 # Heartbeats come every 5 seconds of the machine's time, which may pass slower than
 # ours by a factor of ten when this computer is busy.
 WEDGED_SECONDS = 120
+# The lab kernels take several times as long for everything, and say nothing while they boot.
+LAB_WEDGED_SECONDS = 600
 # How long a panicking kernel is given for the rest of its message.
 PANIC_SECONDS = 3
-# How long the machine is given after the command: unloading the hypervisor.
-END_SECONDS = 60
+# How long the machine is given after the command: unloading the hypervisor and, on the
+# lab kernel, looking for leaks.
+END_SECONDS = 600
 # With --verbose a person is told after so long a silence that the machine still runs.
 SILENCE_SECONDS = 4
 
@@ -33,7 +36,10 @@ SPLAT = re.compile(
     rb"rcu: INFO: |INFO: task .* blocked|unchecked MSR access|UBSAN|refcount_t: |"
     rb"Unable to handle|scheduling while atomic|sleeping function called|corruption|"
     rb"soft lockup|hard LOCKUP|double fault|nobody cared|Bad page|Bad rss|"
-    rb"Marking clocksource .* unstable|vitro-machine: complaint: "
+    rb"Marking clocksource .* unstable|vitro-machine: complaint: |"
+    # What the lab kernels find besides, and when one of their detectors gives up.
+    rb"KASAN: |KCSAN: |ODEBUG: |INFO: trying to register non-static key|"
+    rb"leak detector disabled|lockdep is turned off|turning off the locking"
 )
 # One may pass, a second tells that a CPU is gone: no use in waiting for the end.
 STALL = re.compile(rb"rcu: INFO: .*stall|watchdog: BUG: soft lockup")
@@ -104,6 +110,8 @@ class Session:
         self._verdict = None    # (status, message) if the machine failed
         self._finished = False
         self._deadline = None   # (time, what to conclude then)
+        self._wedged = (LAB_WEDGED_SECONDS if options.kernel in ("lab", "kcsan")
+                        else WEDGED_SECONDS)
         self._start = self._heard = self._shown = time.monotonic()
         self._started = False   # the command runs
         self._frames = b""
@@ -141,10 +149,10 @@ class Session:
             self._conclude(*self._deadline[1])
         elif limit and now > limit:
             self._conclude(STATUS_TIMEOUT, f"no end after {self.options.timeout:g} seconds")
-        elif now > self._heard + WEDGED_SECONDS and not (
+        elif now > self._heard + self._wedged and not (
                 self.options.deterministic or self.options.gdb or self.options.debugger):
             self._conclude(STATUS_TIMEOUT,
-                           f"the machine gave no sign of life for {WEDGED_SECONDS} seconds")
+                           f"the machine gave no sign of life for {self._wedged} seconds")
         if self.options.verbose and now > self._shown + SILENCE_SECONDS and not (
                 self._started and self.options.interactive):
             self._shown = now
