@@ -124,25 +124,11 @@ void vmx_read_host_msrs(struct vmx_cpu *c)
 	rdmsrq(MSR_GS_BASE, c->gs_base);
 }
 
-/**
- * vmx_load_user_msrs() - load the guest's values of MSRs that only user mode sees
- * @vmx: the vCPU
- *
- * Where CPUs are resident, what they replace is the host's, which never changes. In
- * a window it is what is there. That may be a guest's of the other hypervisor: KVM
- * keeps them loaded until the CPU returns to user mode and relies on them,
- * but writes the host's back at any time, by an IPI, when its last VM dies. Hence they
- * are exchanged, with IRQs off, for no longer than the window.
- *
- * Context: IRQs off.
- */
-void vmx_load_user_msrs(struct vitro_vmx *vmx)
+/* Inline: for a vCPU's every stay outside user mode. */
+static __always_inline void load_user_msrs(struct vmx_cpu *c, struct vitro_vmx *vmx)
 {
-	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	int i;
 
-	if (vmx->in_window)
-		read_user_msrs(c);
 	for (i = 0; i < VMX_NR_USER_MSRS; i++)
 		if (vmx->user_msrs[i] != c->user_msrs[i])
 			wrmsrq(user_msrs[i], vmx->user_msrs[i]);
@@ -150,15 +136,8 @@ void vmx_load_user_msrs(struct vitro_vmx *vmx)
 	vmx->user_msrs_loaded = true;
 }
 
-/**
- * vmx_restore_user_msrs() - undo vmx_load_user_msrs()
- * @vmx: the vCPU, user_msrs_loaded
- *
- * Context: IRQs off.
- */
-void vmx_restore_user_msrs(struct vitro_vmx *vmx)
+static __always_inline void restore_user_msrs(struct vmx_cpu *c, struct vitro_vmx *vmx)
 {
-	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	int i;
 
 	for (i = 0; i < VMX_NR_USER_MSRS; i++)
@@ -170,6 +149,37 @@ void vmx_restore_user_msrs(struct vitro_vmx *vmx)
 }
 
 /**
+ * vmx_exchange_user_msrs() - load the guest's MSRs that only user mode sees, in a window
+ * @vmx: the vCPU
+ *
+ * What they replace is what is there. That may be a guest's of the other hypervisor: KVM
+ * keeps them loaded until the CPU returns to user mode and relies on them,
+ * but writes the host's back at any time, by an IPI, when its last VM dies. Hence they
+ * are exchanged, with IRQs off, for no longer than the window. Where CPUs are
+ * resident, it is the host's values, which never change.
+ *
+ * Context: IRQs off.
+ */
+void vmx_exchange_user_msrs(struct vitro_vmx *vmx)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
+
+	read_user_msrs(c);
+	load_user_msrs(c, vmx);
+}
+
+/**
+ * vmx_restore_user_msrs() - undo vmx_exchange_user_msrs()
+ * @vmx: the vCPU, user_msrs_loaded
+ *
+ * Context: IRQs off.
+ */
+void vmx_restore_user_msrs(struct vitro_vmx *vmx)
+{
+	restore_user_msrs(this_cpu_ptr(&vmx_cpu), vmx);
+}
+
+/**
  * vmx_switch_to_guest() - save host state that exits destroy, load the guest's
  * @vmx: the vCPU
  *
@@ -177,6 +187,7 @@ void vmx_restore_user_msrs(struct vitro_vmx *vmx)
  */
 void vmx_switch_to_guest(struct vitro_vmx *vmx)
 {
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	struct vmx_host *host = &vmx->host;
 
 	/* VM exits null these selectors and LDTR. */
@@ -195,8 +206,8 @@ void vmx_switch_to_guest(struct vitro_vmx *vmx)
 
 	rdmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
 	wrmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
-	if (!vmx->user_msrs_loaded)
-		vmx_load_user_msrs(vmx);
+	if (likely(!vmx->user_msrs_loaded))
+		load_user_msrs(c, vmx);
 	vmx->guest_loaded = true;
 }
 
@@ -208,13 +219,14 @@ void vmx_switch_to_guest(struct vitro_vmx *vmx)
  */
 void vmx_switch_to_host(struct vitro_vmx *vmx)
 {
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	const struct vmx_host *host = &vmx->host;
 	unsigned long flags;
 
 	local_irq_save(flags);
 	rdmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
-	if (vmx->user_msrs_loaded)
-		vmx_restore_user_msrs(vmx);
+	if (likely(vmx->user_msrs_loaded))
+		restore_user_msrs(c, vmx);
 
 	if (unlikely(host->ldt))
 		asm volatile("lldt %0" : : "m" (host->ldt));

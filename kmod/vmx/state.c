@@ -44,40 +44,62 @@ static const struct vmx_segment_fields {
 };
 
 /*
- * vmx_cache_reg() - see struct vitro_backend
- *
  * Bits that the guest owns are the VMCS's, the others those of the last
  * vmx_set_cr*(), which are in the field already.
  */
-void vmx_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg)
+static __always_inline void cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg,
+				      u64 (*read)(struct vitro_vmx *vmx, enum vmcs_field field))
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
 
 	switch (reg) {
 	case VITRO_RSP:
-		vcpu->gpr[VITRO_RSP] = vmx_read(vmx, GUEST_RSP);
+		vcpu->gpr[VITRO_RSP] = read(vmx, GUEST_RSP);
 		break;
 	case VITRO_RIP:
-		vcpu->rip = vmx_read(vmx, GUEST_RIP);
+		vcpu->rip = read(vmx, GUEST_RIP);
 		break;
 	case VITRO_RFLAGS:
-		vcpu->rflags = vmx_read(vmx, GUEST_RFLAGS);
+		vcpu->rflags = read(vmx, GUEST_RFLAGS);
 		break;
 	case VITRO_CR0:
 		vcpu->cr0 = (vcpu->cr0 & ~(u64)CR0_GUEST_OWNED) |
-			    (vmx_read(vmx, GUEST_CR0) & CR0_GUEST_OWNED);
+			    (read(vmx, GUEST_CR0) & CR0_GUEST_OWNED);
 		break;
 	case VITRO_CR3:
-		vcpu->cr3 = vmx_read(vmx, GUEST_CR3);
+		vcpu->cr3 = read(vmx, GUEST_CR3);
 		break;
 	case VITRO_CR4:
 		vcpu->cr4 = (vcpu->cr4 & ~vmx->cr4_guest_owned) |
-			    (vmx_read(vmx, GUEST_CR4) & vmx->cr4_guest_owned);
+			    (read(vmx, GUEST_CR4) & vmx->cr4_guest_owned);
 		break;
 	default:
 		break;
 	}
 	vcpu->regs_avail |= BIT(reg);
+}
+
+static noinline void cache_reg_windowed(struct vitro_vcpu *vcpu, enum vitro_reg reg)
+{
+	cache_reg(vcpu, reg, vmx_read_windowed);
+}
+
+static __always_inline u64 read_current(struct vitro_vmx *vmx, enum vmcs_field field)
+{
+	return vmcs_read(field);
+}
+
+/*
+ * vmx_cache_reg() - see struct vitro_backend
+ *
+ * Two versions, since many exits come here: see vmx_skip().
+ */
+void vmx_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg)
+{
+	if (static_branch_unlikely(&vmx_windowed))
+		cache_reg_windowed(vcpu, reg);
+	else
+		cache_reg(vcpu, reg, read_current);
 }
 
 /*
@@ -102,26 +124,48 @@ int vmx_cpl(struct vitro_vcpu *vcpu)
 	return VMX_AR_DPL(vmx_read(to_vmx(vcpu), GUEST_SS_AR_BYTES));
 }
 
+#define SHADOW (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+/* All cases, the rare ones among them. */
+static noinline void skip_carefully(struct vitro_vcpu *vcpu, unsigned int len)
+{
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+	u64 rip = vcpu_rip(vcpu);
+	u64 next = rip + len;
+	u32 state = vmx_intr_state(vmx);
+
+	/* EIP and IP wrap around where 64-bit RIP does not. */
+	if (upper_32_bits(next ^ rip) && !vmx_cs_long(vcpu))
+		next = lower_32_bits(next);
+	vcpu_write_rip(vcpu, next);
+	if (state & SHADOW)
+		vmx_set_intr_state(vmx, state & ~SHADOW);
+}
+
 /*
  * vmx_skip() - see struct vitro_backend
+ *
+ * Almost every exit comes here, so what is rare is left to another function.
  */
 void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
-	u64 rip = vcpu->regs_avail & BIT(VITRO_RIP) ? vcpu->rip :
-						     vmx_read(vmx, GUEST_RIP);
-	u64 next = rip + len;
-	u32 state;
+	u64 rip;
 
-	/* EIP and IP wrap around where 64-bit RIP does not. */
-	if (unlikely(upper_32_bits(next ^ rip)) && !vmx_cs_long(vcpu))
-		next = lower_32_bits(next);
-	vcpu_write_rip(vcpu, next);
-
-	state = vmx_intr_state(vmx);
-	if (unlikely(state & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
-		vmx_set_intr_state(vmx, state & ~(GUEST_INTR_STATE_STI |
-						  GUEST_INTR_STATE_MOV_SS));
+	if (static_branch_unlikely(&vmx_windowed)) {
+		skip_carefully(vcpu, len);
+		return;
+	}
+	if (!vmx->intr_state_known) {
+		vmx->intr_state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
+		vmx->intr_state_known = true;
+	}
+	rip = vcpu->regs_avail & BIT(VITRO_RIP) ? vcpu->rip : vmcs_read(GUEST_RIP);
+	if (unlikely(upper_32_bits((rip + len) ^ rip) || vmx->intr_state & SHADOW)) {
+		skip_carefully(vcpu, len);
+		return;
+	}
+	vcpu_write_rip(vcpu, rip + len);
 }
 
 /*

@@ -337,7 +337,7 @@ phys_addr_t vmx_msr_bitmap_pa(void);
 int vmx_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
 int vmx_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value);
 void vmx_read_host_msrs(struct vmx_cpu *c);
-void vmx_load_user_msrs(struct vitro_vmx *vmx);
+void vmx_exchange_user_msrs(struct vitro_vmx *vmx);
 void vmx_restore_user_msrs(struct vitro_vmx *vmx);
 void vmx_switch_to_guest(struct vitro_vmx *vmx);
 void vmx_switch_to_host(struct vitro_vmx *vmx);

@@ -337,7 +337,7 @@ void vmx_begin(struct vitro_vcpu *vcpu)
 	if (vmx->beside && vmx->just_loaded)
 		vmx_branch_barrier();
 	vmx->just_loaded = false;
-	vmx_load_user_msrs(vmx);
+	vmx_exchange_user_msrs(vmx);
 }
 
 /* What handling an exit outside the window usually needs. */
