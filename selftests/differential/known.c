@@ -193,6 +193,13 @@ static bool amd_msr_on_intel(const struct guest *g, const struct item *item)
 	       step->arg >> 16 == 0xc001;
 }
 
+/* Entries that PAE's CR3 may not point to, which no processor would have loaded. */
+static bool bad_pdpte(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return g->mode == MODE_PAE && a->key == ITEM_EXIT && a->value == KVM_EXIT_SHUTDOWN &&
+	       b->key == ITEM_EXIT && b->value == KVM_EXIT_FAIL_ENTRY;
+}
+
 /* VMCALL is not AMD's: no privilege makes a difference. */
 static bool vmcall_on_amd(const struct guest *g, const struct item *a, const struct item *b)
 {
@@ -233,6 +240,8 @@ const char *known_difference(const struct guest *g, const struct item *a,
 		return "QEMU sets accessed bits in PAE page-directory pointers, which stock KVM refuses as reserved bits when it reads them again";
 	if (amd_msr_on_intel(g, a) || amd_msr_on_intel(g, b))
 		return "AMD's MSRs do not exist on Intel (SDM, RDMSR); stock KVM has some of them on any vendor";
+	if (bad_pdpte(g, a, b))
+		return "VM entry refuses reserved bits in PAE's page-directory pointers (SDM, Checks on Guest Page-Directory-Pointer-Table Entries); stock KVM loads none of them";
 	if (nmi_first(g, a, b))
 		return "NMIs come before interrupts (APM, Priorities); stock KVM on AMD notices the end of an NMI handler an instruction late";
 	if (after_db(g, a, b))
