@@ -308,11 +308,11 @@ static void runtime_bits(struct kunit *test)
 	struct vitro_vcpu *vcpu = test_vcpu(test);
 
 	KUNIT_ASSERT_EQ(test, give(test, &entry, 1), 0);
-	execute(test, 1, 0, (u32 []) { 0, 0, BIT(26), BIT(9) });
+	execute(test, 1, 0, (u32[]) { 0, 0, BIT(26), BIT(9) });
 	vcpu->cr4 |= X86_CR4_OSXSAVE;
 	vcpu->msrs.apic_base &= ~(u64)MSR_IA32_APICBASE_ENABLE;
 	vitro_cpuid_runtime(vcpu);
-	execute(test, 1, 0, (u32 []) { 0, 0, BIT(26) | BIT(27), 0 });
+	execute(test, 1, 0, (u32[]) { 0, 0, BIT(26) | BIT(27), 0 });
 }
 
 static void fixed_once_run(struct kunit *test)

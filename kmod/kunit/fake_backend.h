@@ -20,7 +20,7 @@ enum fake_injection {
 /* The one MSR that the fake backend knows. */
 #define FAKE_MSR	0xc0000081	/* STAR */
 
-/**
+/*
  * struct fake_vcpu - a vCPU of the fake backend
  * @vcpu:	common part
  * @seg, @idt, @gdt, @level, @long_mode, @shadow, @nmi_mask, @star: as they were set
