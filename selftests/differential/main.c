@@ -132,7 +132,7 @@ static int pass(const struct options *options)
 	result->trace = options->trace;
 	setlinebuf(stdout);
 	for (i = 0; i < options->count; i++) {
-		if (i % 100 == 0 || options->verbose)
+		if (i % 20 == 0 || options->verbose)
 			fprintf(stderr, "%s: seed %llu, guest %u of %u\n", options->device,
 				(unsigned long long)options->seed + i, i + 1, options->count);
 		guest_generate(guest, options->seed + i, machine.cpuid);
