@@ -279,7 +279,7 @@ static const struct leaf_case {
 	{ "hypervisor", false, 0x40000000, 0, { 0x40000001, 0, 0, 0 } },
 	{ "hypervisor, hole in its range", false, 0x40000001, 0, { 0, 0, 0, 0 } },
 	{ "hypervisor, beyond its range", false, 0x40000002, 0, { 0x51, 0, 0, 0 } },
-	{ "AMD, topology that is not given", true, 0xb, 7, { 0, 0, 7, 0 } },
+	{ "AMD, topology that is not given", true, 0xb, 7, { 0, 0, 0, 0 } },
 };
 TEST_PARAMS(leaves);
 
