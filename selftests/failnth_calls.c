@@ -26,10 +26,10 @@ static const struct {
 #undef OFFERED
 };
 
-/* More failing calls than this, for one that takes pages. */
-#define REPEATS		128
+/* Failing calls at each point of a call that takes pages. */
+#define REPEATS		64
 /* Pages that come and go by themselves meanwhile. */
-#define NOISE		64
+#define NOISE		32
 #define MAX_POINTS	400
 #define GPA_LOG		0x40000000ULL
 #define MEM_PAGES	64
@@ -45,6 +45,9 @@ struct fixture {
 	int fds[NR_KINDS];
 	int event;
 };
+
+/* How often repeat() makes each failing call. */
+static unsigned int repeats;
 
 static uint8_t *memory;
 static uint64_t buffer[4096];
@@ -452,10 +455,9 @@ static long call(const struct scenario *s, struct fixture *f)
 }
 
 /* With the nth point failing; *injected: there was one. */
-static long call_failing(const struct scenario *s, struct fixture *f, unsigned int n,
-			 bool *injected)
+static long call_failing(const struct scenario *s, struct fixture *f, void *arg,
+			 unsigned int n, bool *injected)
 {
-	void *arg = s->argument ? s->argument(f) : NULL;
 	long ret;
 
 	fault_arm(n);
@@ -482,16 +484,14 @@ static bool complete(const struct scenario *s, long ret)
 static void repeat(const struct scenario *s, struct fixture *f, unsigned int n)
 {
 	bool injected;
-	unsigned int i;
+	uintptr_t i;
 	long ret;
 
-	for (i = 0; i < REPEATS; i++) {
-		ret = call_failing(s, f, n, &injected);
-		/* What it has in store for next time may have made it shorter. */
-		if (ret >= 0) {
+	for (i = 1; i <= repeats; i++) {
+		/* As some succeed, each vCPU has a number of its own. */
+		ret = call_failing(s, f, s->kind == VM ? (void *)i : NULL, n, &injected);
+		if (ret >= 0)
 			close(ret);
-			return;
-		}
 	}
 }
 
@@ -505,7 +505,7 @@ static bool fail_point(const struct scenario *s, int kvm, unsigned int n)
 
 	build(&f, kvm, s->needs);
 	fd = next_fd();
-	ret = call_failing(s, &f, n, &injected);
+	ret = call_failing(s, &f, s->argument ? s->argument(&f) : NULL, n, &injected);
 	if (injected && ret < 0) {
 		CHECK(expected(ret), "%s, point %u: %s", name_of(s), n, strerror(-ret));
 		CHECK(next_fd() == fd, "%s, point %u: a descriptor is left", name_of(s), n);
@@ -604,6 +604,10 @@ TEST_LIMIT(no_page_lost, 300)
 	for (i = 0; i < ARRAY_SIZE(scenarios); i++) {
 		if (!scenarios[i].pages)
 			continue;
+		/* Debugging keeps each backtrace that it meets for the first time. */
+		repeats = 1;
+		all_points(&scenarios[i], kvm);
+		repeats = REPEATS;
 		before = fault_pages();
 		all_points(&scenarios[i], kvm);
 		after = fault_pages();
