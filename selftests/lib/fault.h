@@ -37,12 +37,11 @@ bool fault_disarm(void);
 bool fault_armed(void);
 
 /**
- * fault_leak_scan() - look for objects that nobody points to any more
- * @clear: forget those that there are now instead
+ * fault_leak_scan() - look for objects of the module's that nobody points to any more
  *
- * Each one fails the test case. Leaves it as skipped without kmemleak.
+ * Each one fails the test case. Takes long. Leaves it as skipped without kmemleak.
  */
-void fault_leak_scan(bool clear);
+void fault_leak_scan(void);
 
 /**
  * fault_pages() - pages in use by the kernel that no counter of its own names
