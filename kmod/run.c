@@ -199,7 +199,7 @@ static bool can_wake(struct vitro_vcpu *vcpu)
 }
 
 /* Sleeps until there is something to do. Returns 1. */
-static int block(struct vitro_vcpu *vcpu)
+static int block(struct vitro_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
 	vcpu->stats.halt_blocks++;
 	unlock_srcu(vcpu);
