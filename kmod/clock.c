@@ -144,12 +144,42 @@ int vitro_clock_paused(struct vitro_vcpu *vcpu)
 	return 0;
 }
 
+/* 0 or -EFAULT, when the page may hold what it held before. */
+static int write_page(struct vitro_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
+{
+	struct vitro_vm *vm = vcpu->vm;
+	u64 gpa = vcpu->clock.gpa;
+	int err;
+
+	/*
+	 * Odd while the page is being written. Only this vCPU's thread writes
+	 * it, but other vCPUs may read it.
+	 */
+	vcpu->clock.version = (vcpu->clock.version | 1) + 1;
+	info->version = vcpu->clock.version - 1;
+	err = vitro_guest_write(vm, gpa, &info->version, sizeof(info->version));
+	if (err)
+		return err;
+	smp_wmb();	/* the odd version before what it warns of ... */
+	err = vitro_guest_write(vm, gpa, info, sizeof(*info));
+	smp_wmb();	/* ... and that before the even one, which guests wait for */
+	info->version = vcpu->clock.version;
+	return vitro_guest_write(vm, gpa, &info->version, sizeof(info->version)) ?: err;
+}
+
+/*
+ * The page may be anywhere the guest likes. Where there is no memory nobody is told,
+ * as with KVM: a guest hurts itself only. But memory can be missing for a moment, when
+ * user space replaces a slot or the host is short of it, and the page would stay out of
+ * date. So the next load of the vCPU tries again.
+ */
 void vitro_clock_update(struct vitro_vcpu *vcpu)
 {
 	struct pvclock_vcpu_time_info info = { };
 	struct vitro_vm *vm = vcpu->vm;
 	u64 tsc;
 
+	vcpu->clock.stale = false;
 	if (!vcpu->clock.enabled)
 		return;
 
@@ -163,21 +193,11 @@ void vitro_clock_update(struct vitro_vcpu *vcpu)
 	info.flags = PVCLOCK_TSC_STABLE_BIT;
 	if (vcpu->clock.paused)
 		info.flags |= PVCLOCK_GUEST_STOPPED;
-	vcpu->clock.paused = false;
 
-	/*
-	 * Odd while the page is being written. Only this vCPU's thread writes
-	 * it, but other vCPUs may read it.
-	 */
-	vcpu->clock.version = (vcpu->clock.version | 1) + 1;
-	info.version = vcpu->clock.version - 1;
-	if (vitro_guest_write(vm, vcpu->clock.gpa, &info.version, sizeof(info.version)))
-		return;
-	smp_wmb();	/* the odd version before what it warns of ... */
-	vitro_guest_write(vm, vcpu->clock.gpa, &info, sizeof(info));
-	smp_wmb();	/* ... and that before the even one */
-	info.version = vcpu->clock.version;
-	vitro_guest_write(vm, vcpu->clock.gpa, &info.version, sizeof(info.version));
+	if (write_page(vcpu, &info))
+		vcpu->clock.stale = true;
+	else
+		vcpu->clock.paused = false;
 }
 
 /* The wall-clock time at which the guest's clock was zero. */
@@ -199,6 +219,7 @@ int vitro_write_wall_clock(struct vitro_vcpu *vcpu, u64 value)
 	wall.version = (version + 1) | 1;	/* odd while it is being written */
 	wall.sec = boot.tv_sec;
 	wall.nsec = boot.tv_nsec;
+	/* Written this once only: without memory there, the guest has no time of day, as with KVM. */
 	if (vitro_guest_write(vcpu->vm, gpa, &wall.version, sizeof(wall.version)))
 		return 0;
 	smp_wmb();	/* as above */

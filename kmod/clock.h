@@ -7,8 +7,9 @@
 
 #include <linux/types.h>
 
+#include "vcpu.h"
+
 struct kvm_clock_data;
-struct vitro_vcpu;
 struct vitro_vm;
 
 void vitro_clock_init(struct vitro_vm *vm);
@@ -24,6 +25,13 @@ int vitro_set_system_time(struct vitro_vcpu *vcpu, u64 value);
 
 /* VITRO_REQ_CLOCK: write the vCPU's page anew; may sleep; vm->srcu held. */
 void vitro_clock_update(struct vitro_vcpu *vcpu);
+
+/* The vCPU is loaded, preemption is off: ask for what vitro_clock_update() could not do. */
+static inline void vitro_clock_load(struct vitro_vcpu *vcpu)
+{
+	if (vcpu->clock.stale)
+		vitro_request(vcpu, VITRO_REQ_CLOCK);
+}
 
 /* IA32_TSC and IA32_TSC_ADJUST; @host: by user space. The vCPU's thread. */
 void vitro_tsc_reset(struct vitro_vcpu *vcpu);

@@ -106,6 +106,7 @@ static void sched_in(struct preempt_notifier *notifier, int cpu)
 	if (cpu != vcpu->last_cpu && vcpu->lapic)
 		vitro_lapic_timer_migrate(vcpu);
 	vcpu->last_cpu = cpu;
+	vitro_clock_load(vcpu);
 }
 
 static void sched_out(struct preempt_notifier *notifier, struct task_struct *next)
@@ -137,6 +138,7 @@ void vitro_vcpu_load(struct vitro_vcpu *vcpu)
 	WRITE_ONCE(vcpu->cpu, cpu);
 	vitro_backend->load(vcpu, cpu);
 	vcpu->last_cpu = cpu;
+	vitro_clock_load(vcpu);
 	put_cpu();
 }
 

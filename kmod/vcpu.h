@@ -244,6 +244,7 @@ struct vitro_vcpu {
 		u64 gpa;		/* (t) of the guest's page, with flags off */
 		bool enabled;		/* (t) */
 		bool paused;		/* (t) tell the guest so at the next update */
+		bool stale;		/* (t) the last update could not be written */
 		u32 version;		/* (t) */
 	} clock;
 

@@ -177,3 +177,30 @@ TEST(bad_addresses)
 		EXPECT_SYNC(vcpu, i);
 	EXPECT_DONE(vcpu);
 }
+
+#define GPA_LATER	0x40000000ULL
+
+static void later_guest(uint64_t arg)
+{
+	volatile struct time_info *page = (void *)arg;
+
+	wrmsr(MSR_KVM_SYSTEM_TIME_NEW, arg | 1);
+	guest_sync(1, 0);
+	G_CHECK(page->version != 0);
+	G_CHECK_EQ(page->version & 1, 0);
+	G_CHECK(page->tsc_to_system_mul != 0);
+}
+
+/* A page that could not be written is written when there is memory. */
+TEST(memory_comes_later)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, later_guest);
+
+	if (kvm_is_stock())
+		test_skip("stock KVM writes it at the next change");
+	vcpu_arg(vcpu, GPA_LATER);
+	EXPECT_SYNC(vcpu, 1);
+	REQUIRE_OK(vm_slot(vm, 5, 0, GPA_LATER, PAGE_SIZE, vm_ptr(vm, GPA_FREE)));
+	EXPECT_DONE(vcpu);
+}
