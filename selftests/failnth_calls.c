@@ -26,10 +26,8 @@ static const struct {
 #undef OFFERED
 };
 
-/* Failing calls at each point of a call that takes pages. */
-#define REPEATS		200
-/* Pages that come and go by themselves meanwhile. */
-#define NOISE		120
+/* Failing calls in a round, of which each is to lose a page if there is a leak. */
+#define REPEATS		64
 #define MAX_POINTS	400
 #define GPA_LOG		0x40000000ULL
 #define MEM_PAGES	64
@@ -40,14 +38,15 @@ static const struct {
 #define NEED_VCPU	4
 #define NEED_SLOT	8
 #define NEED_ALL	15
+#define NEED_EVENTS	16
 
 struct fixture {
 	int fds[NR_KINDS];
 	int event;
 };
 
-/* How often repeat() makes each failing call. */
-static unsigned int repeats;
+/* Whether to look for lost pages at each point. */
+static bool count_pages;
 
 static uint8_t *memory;
 static uint64_t buffer[4096];
@@ -80,6 +79,9 @@ static long slot_call(int fd, uint32_t slot, uint32_t flags, uint64_t gpa, uint6
 	return sys_ioctl(fd, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
+static void *irqfd(struct fixture *f);
+static void *ioeventfd(struct fixture *f);
+
 static void build(struct fixture *f, int kvm, unsigned int needs)
 {
 	f->fds[DEV] = kvm;
@@ -93,6 +95,10 @@ static void build(struct fixture *f, int kvm, unsigned int needs)
 	if (needs & NEED_SLOT)
 		REQUIRE_OK(slot_call(f->fds[VM], 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_LOG,
 				     MEM_PAGES * PAGE_SIZE));
+	if (needs & NEED_EVENTS) {
+		REQUIRE_OK(sys_ioctl(f->fds[VM], KVM_IRQFD, irqfd(f)));
+		REQUIRE_OK(sys_ioctl(f->fds[VM], KVM_IOEVENTFD, ioeventfd(f)));
+	}
 	if (needs & NEED_VCPU)
 		f->fds[VCPU] = REQUIRE_OK(sys_ioctl_val(f->fds[VM], KVM_CREATE_VCPU, 0));
 }
@@ -137,12 +143,22 @@ SAME_AS(same_mp_state, KVM_GET_MP_STATE)
 SAME_AS(same_events, KVM_GET_VCPU_EVENTS)
 SAME_AS(same_debugregs, KVM_GET_DEBUGREGS)
 
-static void *same_irqchip(struct fixture *f)
+static void *same_chip(struct fixture *f, uint32_t chip)
 {
 	zeros(f);
-	*(uint32_t *)buffer = KVM_IRQCHIP_IOAPIC;
+	*(uint32_t *)buffer = chip;
 	REQUIRE_OK(sys_ioctl(f->fds[VM], KVM_GET_IRQCHIP, buffer));
 	return buffer;
+}
+
+static void *same_pic(struct fixture *f)
+{
+	return same_chip(f, KVM_IRQCHIP_PIC_SLAVE);
+}
+
+static void *same_ioapic(struct fixture *f)
+{
+	return same_chip(f, KVM_IRQCHIP_IOAPIC);
 }
 
 static void *same_pit(struct fixture *f)
@@ -248,6 +264,14 @@ static void *irqfd_resample(struct fixture *f)
 	return args;
 }
 
+static void *irqfd_gone(struct fixture *f)
+{
+	struct kvm_irqfd *args = irqfd(f);
+
+	args->flags = KVM_IRQFD_FLAG_DEASSIGN;
+	return args;
+}
+
 static void *ioeventfd(struct fixture *f)
 {
 	struct kvm_ioeventfd *args = zeros(f);
@@ -255,6 +279,24 @@ static void *ioeventfd(struct fixture *f)
 	args->addr = 0xd0000000;
 	args->len = 4;
 	args->fd = f->event;
+	return args;
+}
+
+static void *port_eventfd(struct fixture *f)
+{
+	struct kvm_ioeventfd *args = ioeventfd(f);
+
+	args->flags = KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DATAMATCH;
+	args->addr = 0x1234;
+	args->datamatch = 7;
+	return args;
+}
+
+static void *ioeventfd_gone(struct fixture *f)
+{
+	struct kvm_ioeventfd *args = ioeventfd(f);
+
+	args->flags = KVM_IOEVENTFD_FLAG_DEASSIGN;
 	return args;
 }
 
@@ -380,7 +422,8 @@ static const struct scenario scenarios[] = {
 	CALL(VM, KVM_SET_BOOT_CPU_ID, 0, NULL),
 	CALL(VM, KVM_CREATE_IRQCHIP, 0, NULL, .again = EEXIST),
 	CALL(VM, KVM_GET_IRQCHIP, NEED_IRQCHIP, zeros),
-	CALL(VM, KVM_SET_IRQCHIP, NEED_IRQCHIP, same_irqchip),
+	CALL(VM, KVM_SET_IRQCHIP, NEED_IRQCHIP, same_pic),
+	CALL(VM, KVM_SET_IRQCHIP, NEED_IRQCHIP | NEED_VCPU, same_ioapic),
 	CALL(VM, KVM_IRQ_LINE, NEED_IRQCHIP, zeros),
 	CALL(VM, KVM_IRQ_LINE_STATUS, NEED_IRQCHIP, zeros),
 	CALL(VM, KVM_SIGNAL_MSI, NEED_IRQCHIP | NEED_VCPU, msi),
@@ -392,7 +435,10 @@ static const struct scenario scenarios[] = {
 	CALL(VM, KVM_SET_GSI_ROUTING, NEED_IRQCHIP | NEED_VCPU, routing),
 	CALL(VM, KVM_IRQFD, NEED_IRQCHIP, irqfd, .again = EBUSY),
 	CALL(VM, KVM_IRQFD, NEED_IRQCHIP | NEED_VCPU, irqfd_resample, .again = EBUSY),
+	CALL(VM, KVM_IRQFD, NEED_IRQCHIP | NEED_EVENTS, irqfd_gone),
 	CALL(VM, KVM_IOEVENTFD, NEED_VCPU, ioeventfd, .again = EEXIST),
+	CALL(VM, KVM_IOEVENTFD, NEED_IRQCHIP | NEED_EVENTS, port_eventfd, .again = EEXIST),
+	CALL(VM, KVM_IOEVENTFD, NEED_IRQCHIP | NEED_EVENTS, ioeventfd_gone, .again = ENOENT),
 	CALL(VM, KVM_GET_CLOCK, 0, zeros),
 	CALL(VM, KVM_SET_CLOCK, NEED_VCPU, zeros),
 	CALL(VM, KVM_CHECK_EXTENSION, 0, NULL),
@@ -480,16 +526,24 @@ static bool complete(const struct scenario *s, long ret)
 	return ret == *(uint32_t *)buffer;
 }
 
+struct point {
+	const struct scenario *s;
+	struct fixture *f;
+	unsigned int n;
+};
+
 /* The point by itself, many times: pages that it loses add up. */
-static void repeat(const struct scenario *s, struct fixture *f, unsigned int n)
+static void repeat(void *arg)
 {
+	struct point *p = arg;
 	bool injected;
 	uintptr_t i;
 	long ret;
 
-	for (i = 1; i <= repeats; i++) {
+	for (i = 1; i <= REPEATS; i++) {
 		/* As some succeed, each vCPU has a number of its own. */
-		ret = call_failing(s, f, s->kind == VM ? (void *)i : NULL, n, &injected);
+		ret = call_failing(p->s, p->f, p->s->kind == VM ? (void *)i : NULL, p->n,
+				   &injected);
 		if (ret >= 0)
 			close(ret);
 	}
@@ -499,6 +553,7 @@ static void repeat(const struct scenario *s, struct fixture *f, unsigned int n)
 static bool fail_point(const struct scenario *s, int kvm, unsigned int n)
 {
 	struct fixture f;
+	struct point point = { s, &f, n };
 	bool injected;
 	int fd;
 	long ret;
@@ -509,8 +564,9 @@ static bool fail_point(const struct scenario *s, int kvm, unsigned int n)
 	if (injected && ret < 0) {
 		CHECK(expected(ret), "%s, point %u: %s", name_of(s), n, strerror(-ret));
 		CHECK(next_fd() == fd, "%s, point %u: a descriptor is left", name_of(s), n);
-		if (s->pages)
-			repeat(s, &f, n);
+		if (count_pages)
+			CHECK(!fault_pages_lost(repeat, &point, REPEATS / 2),
+			      "%s, point %u: pages are lost", name_of(s), n);
 		ret = call(s, &f);
 	}
 	if (CHECK(complete(s, ret), "%s, point %u%s: %ld", name_of(s), n,
@@ -593,24 +649,13 @@ TEST_LIMIT(vcpu_calls, 900)
 TEST_LIMIT(no_page_lost, 900)
 {
 	int kvm = prepare();
-	long before, after;
 	uint32_t i;
 
-	for (i = 0; i < ARRAY_SIZE(scenarios); i++) {
-		if (!scenarios[i].pages)
-			continue;
-		/* Debugging keeps each backtrace that it meets for the first time. */
-		repeats = 1;
-		all_points(&scenarios[i], kvm);
-		repeats = REPEATS;
-		before = fault_pages();
-		all_points(&scenarios[i], kvm);
-		after = fault_pages();
-		test_note("%s: %ld pages more in use", name_of(&scenarios[i]),
-			  after - before);
-		CHECK(after - before < NOISE, "%s: %ld pages are lost",
-		      name_of(&scenarios[i]), after - before);
-	}
+	count_pages = true;
+	for (i = 0; i < ARRAY_SIZE(scenarios); i++)
+		if (scenarios[i].pages)
+			all_points(&scenarios[i], kvm);
+	close(kvm);
 }
 
 TEST_LIMIT(no_object_lost, 600)

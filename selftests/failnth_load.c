@@ -3,10 +3,12 @@
  * Loading the module with each of the allocations of its initialisation failing
  * once: it is refused, nothing stays behind, and it loads right after.
  *
- * FAILNTH_MODULE names the module's file; it is unloaded first, and loaded in the
- * end. FAILNTH_STEP: only every so many-th point.
+ * Only points behind the beginning of that initialisation are tried: those before it are
+ * the kernel's own. FAILNTH_MODULE names the module's file; it is unloaded first, and
+ * loaded in the end.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,8 +19,14 @@
 #include "fault.h"
 #include "vm.h"
 
-/* Of the points of a load, the kernel's own come first: the module's are among the last. */
-#define OWN_POINTS	240
+#define TRACING		"/sys/kernel/tracing/"
+
+/* More than there are in a load. */
+#define MANY_POINTS	100000
+/* Two loads need not allocate alike; so many points more are tried. */
+#define MARGIN		16
+/* Failing loads in a round, of which each is to lose a page if there is a leak. */
+#define REPEATS		8
 
 static void *image;
 static size_t image_size;
@@ -47,24 +55,56 @@ static void read_image(const char *path)
 	close(fd);
 }
 
-/* The number of points in one load, found by bisection of what is too many. */
-static unsigned int count_points(void)
+static void trace_set(const char *file, const char *value)
 {
-	unsigned int low = 1, high = 4096, n;
-	long ret;
+	int fd = open(file, O_WRONLY | O_TRUNC);
 
-	while (low < high) {
-		n = (low + high) / 2;
-		fault_arm(n);
-		ret = load();
-		if (fault_disarm())
-			low = n + 1;
-		else
-			high = n;
-		if (!ret)
-			REQUIRE_OK(unload());
+	REQUIRE(fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value),
+		"%s: %s", file, strerror(errno));
+	close(fd);
+}
+
+/* Allocations in the trace since the module's initialisation began. */
+static unsigned int traced_allocations(void)
+{
+	unsigned int allocations = 0;
+	bool begun = false;
+	char line[512];
+	FILE *f = fopen(TRACING "trace", "r");
+
+	REQUIRE(f, TRACING "trace: %s", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		begun |= !!strstr(line, "initcall_start:");
+		if (begun && (strstr(line, "alloc: call_site=") ||
+			      strstr(line, "alloc_node: call_site=") ||
+			      strstr(line, "mm_page_alloc:")))
+			allocations++;
 	}
-	return low - 1;
+	fclose(f);
+	REQUIRE(begun, "the trace has no initcall");
+	return allocations;
+}
+
+/* The number of points in one load; *own: of those, the module's and what comes later. */
+static unsigned int count_points(unsigned int *own)
+{
+	unsigned int left;
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	trace_set(TRACING "set_event_pid", pid);
+	trace_set(TRACING "events/initcall/initcall_start/enable", "1");
+	trace_set(TRACING "events/kmem/enable", "1");
+	trace_set(TRACING "trace", "\n");
+	fault_arm(MANY_POINTS);
+	REQUIRE_OK(load());
+	left = fault_left();
+	fault_disarm();
+	trace_set(TRACING "events/enable", "0");
+	*own = traced_allocations() + MARGIN;
+	REQUIRE_OK(unload());
+	REQUIRE(left < MANY_POINTS, "no point in a load");
+	return MANY_POINTS - left;
 }
 
 static void check_works(unsigned int n)
@@ -79,38 +119,61 @@ static void check_works(unsigned int n)
 	close(kvm);
 }
 
-TEST_LIMIT(load_module, 2400)
+/* One point. Returns whether the load was refused. */
+static bool fail_point(unsigned int n)
 {
-	const char *path = getenv("FAILNTH_MODULE"), *step = getenv("FAILNTH_STEP");
-	unsigned int n, points, refused = 0, tried = 0;
+	bool failed;
 	long ret;
+
+	fault_arm(n);
+	ret = load();
+	failed = fault_disarm();
+	if (ret < 0) {
+		CHECK(failed && (ret == -ENOMEM || ret == -EFAULT), "point %u: %s", n,
+		      strerror(-ret));
+		CHECK(access(test_device(), F_OK), "point %u: the device is there", n);
+		REQUIRE_OK(load());
+	}
+	check_works(n);
+	REQUIRE_OK(unload());
+	return ret < 0;
+}
+
+static void repeat(void *arg)
+{
+	const unsigned int *n = arg;
+	unsigned int i;
+
+	for (i = 0; i < REPEATS; i++) {
+		fault_arm(*n);
+		if (!load())
+			REQUIRE_OK(unload());
+		fault_disarm();
+	}
+}
+
+TEST_LIMIT(load_module, 1800)
+{
+	const char *path = getenv("FAILNTH_MODULE");
+	unsigned int n, points, own, refused = 0, last = 0;
 
 	fault_setup();
 	if (!path)
 		test_skip("FAILNTH_MODULE is not set");
 	read_image(path);
 	REQUIRE_OK(unload());
-	points = count_points();
-	for (n = points; n > 0 && points - n < OWN_POINTS; n -= step ? atoi(step) : 1) {
-		fault_arm(n);
-		ret = load();
-		if (!fault_disarm())
-			test_note("point %u of %u was not met", n, points);
-		tried++;
-		if (ret < 0) {
-			refused++;
-			CHECK(ret == -ENOMEM || ret == -EFAULT, "point %u: %s", n,
-			      strerror(-ret));
-			CHECK(access(test_device(), F_OK), "point %u: the device is there",
-			      n);
-			ret = load();
-		}
-		REQUIRE(!ret, "point %u, again: %s", n, strerror(-ret));
-		check_works(n);
-		REQUIRE_OK(unload());
+	points = count_points(&own);
+	REQUIRE(own < points, "%u points, %u of them the module's", points, own);
+	for (n = points; n > points - own; n--) {
+		if (!fail_point(n))
+			continue;
+		refused++;
+		if (!last)
+			last = n;
 	}
-	test_note("%u points in a load, %u tried, %u refused", points, tried, refused);
-	CHECK(refused > 0, "no load was refused");
+	test_note("%u points in a load, the last %u tried, %u refused", points, own, refused);
+	if (CHECK(refused > 0, "no load was refused"))
+		CHECK(!fault_pages_lost(repeat, &last, REPEATS), "point %u: pages are lost", last);
 	fault_leak_scan();
 	REQUIRE_OK(load());
 }

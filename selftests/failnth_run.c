@@ -6,13 +6,17 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "apic.h"
 #include "fault.h"
 #include "vm.h"
 
 #define MAX_POINTS	400
+/* Runs in a round, of which each is to lose a page if there is a leak. */
+#define REPEATS		48
 #define RAM		0xa0000ULL
 #define GPA_CODE	0x1000
 #define GPA_CLOCK	0x3000
@@ -21,6 +25,7 @@
 #define GPA_OUTPUT	0x6000
 #define GPA_FILL	0x10000
 #define FILL_BYTES	0x8000
+#define GVA_FRESH	0x60000000ULL
 
 /*
  * Real mode: nested page faults, ports, string I/O, MMIO, kvmclock, CPUID, HLT.
@@ -153,12 +158,12 @@ static void check_result(struct session *s, unsigned int n)
 }
 
 /* How a KVM_RUN in which something failed may end. */
-static bool failure_told(const struct session *s, long ret)
+static bool failure_told(const struct kvm_run *run, long ret)
 {
 	if (ret == -ENOMEM || ret == -EFAULT)
 		return true;
 	/* A fault in an access of the emulator's. */
-	return !ret && s->run->exit_reason == KVM_EXIT_INTERNAL_ERROR;
+	return !ret && run->exit_reason == KVM_EXIT_INTERNAL_ERROR;
 }
 
 /* To the guest's end. Returns whether the nth point was met. */
@@ -177,7 +182,7 @@ static bool session(int kvm, unsigned int n)
 		ret = sys_ioctl(s.vcpu, KVM_RUN, NULL);
 		if (!failed && fault_disarm())
 			failed = true;
-		if (failure_told(&s, ret)) {
+		if (failure_told(s.run, ret)) {
 			if (!CHECK(failed, "KVM_RUN without a fault: %ld, exit %u", ret,
 				   s.run->exit_reason))
 				break;
@@ -207,17 +212,171 @@ static int prepare(void)
 	return kvm_open();
 }
 
+struct point {
+	int kvm;
+	unsigned int n;
+};
+
+static void repeat(void *arg)
+{
+	struct point *p = arg;
+	unsigned int i;
+
+	for (i = 0; i < REPEATS; i++)
+		session(p->kvm, p->n);
+}
+
 /* In each KVM_RUN the nth point fails, until a run has none. */
 TEST_LIMIT(run, 900)
 {
-	int kvm = prepare();
+	struct point p = { prepare(), 1 };
+
+	while (p.n < MAX_POINTS && session(p.kvm, p.n) && test_failures() < 20) {
+		CHECK(!fault_pages_lost(repeat, &p, REPEATS / 2), "point %u: pages are lost", p.n);
+		p.n++;
+	}
+	test_note("KVM_RUN: %u points", p.n - 1);
+	CHECK(p.n > 3 && p.n < MAX_POINTS, "%u points", p.n);
+	close(p.kvm);
+}
+
+#define SLOT_LARGE	5
+#define GPA_LARGE	0x40000000ULL
+#define SIZE_LARGE	0x200000ULL
+#define GPA_MACHINE_CLOCK	(GPA_FREE + 4 * PAGE_SIZE)
+#define PORT_EVENT	0x1234
+#define VECTOR		0x41
+
+static void interrupted(struct guest_regs *regs)
+{
+	(void)regs;
+	apic_eoi();
+}
+
+/*
+ * With interrupt controllers, 64-bit page tables, devices in the kernel, a large page.
+ * String instructions through a page that the tables have not had yet.
+ */
+static void machine_guest(uint64_t fresh)
+{
+	volatile uint64_t *large = (void *)GPA_LARGE;
+	uint64_t di = fresh + PAGE_SIZE - 2, si = GPA_MMIO + 8, cx = 4;
+
+	guest_handlers[VECTOR] = interrupted;
+	apic_enable();
+	mmio_write32(GPA_MMIO, 1);
+	outb(PORT_EVENT, 1);
+	asm volatile("rep insb" : "+D"(di), "+c"(cx) : "d"(0x81) : "memory");
+	asm volatile("movsb" : "+S"(si), "+D"(di) : : "memory");
+	G_CHECK_EQ(*(volatile uint32_t *)(fresh + PAGE_SIZE - 2), 0x44444444);
+	G_CHECK_EQ(*(volatile uint8_t *)(fresh + PAGE_SIZE + 2), 0x66);
+	wrmsr(0x4b564d01, GPA_MACHINE_CLOCK | 1);
+	G_CHECK_EQ(large[0], 0x5c5c5c5c5c5c5c5cULL);
+	large[1] = 1;
+	guest_sync(1, 0);
+	/* The multiplier: if it could not be written at once, it has been now. */
+	G_CHECK(*(volatile uint32_t *)(GPA_MACHINE_CLOCK + 24));
+	large[512] = 2;
+	G_CHECK_EQ(large[1], 1);
+	apic_write(APIC_ICR, APIC_ICR_SELF | VECTOR);
+	asm volatile("sti; nop; cli" : : : "memory");
+	G_CHECK_EQ(guest_cpu()->taken[VECTOR], 1);
+}
+
+static void add_event(struct vm *vm, uint64_t addr, uint32_t len, uint32_t flags, int fd)
+{
+	struct kvm_ioeventfd args = { .addr = addr, .len = len, .flags = flags, .fd = fd };
+
+	REQUIRE_OK(sys_ioctl(vm->fd, KVM_IOEVENTFD, &args));
+}
+
+/* What the guest's devices and tables are to find. */
+static struct vcpu *new_machine(uint8_t *large, int event)
+{
+	struct vm *vm = vm_new(VM_IRQCHIP);
+	struct vcpu *vcpu = vcpu_new(vm, 0, machine_guest);
+	uint64_t i;
+
+	memset(large, 0x5c, SIZE_LARGE);
+	REQUIRE_OK(vm_slot(vm, SLOT_LARGE, 0, GPA_LARGE, SIZE_LARGE, large));
+	add_event(vm, GPA_MMIO, 4, 0, event);
+	add_event(vm, PORT_EVENT, 1, KVM_IOEVENTFD_FLAG_PIO, event);
+	for (i = 0; i < 2; i++)
+		vm_map(vm, GVA_FRESH + i * PAGE_SIZE, GPA_FREE + i * PAGE_SIZE,
+		       PTE_P | PTE_W | PTE_U);
+	vcpu_arg(vcpu, GVA_FRESH);
+	return vcpu;
+}
+
+static void check_machine(struct vcpu *vcpu, int event, unsigned int n)
+{
+	uint64_t count = 0;
+
+	CHECK(read(event, &count, sizeof(count)) == sizeof(count) && count == 2,
+	      "point %u: %llu events", n, (unsigned long long)count);
+	CHECK((*vm_pte(vcpu->vm, GVA_FRESH) & 0x60) == 0x60, "point %u: not accessed, dirty", n);
+}
+
+/* To the guest's end. Returns whether the nth point was met. */
+static bool machine(uint8_t *large, unsigned int n)
+{
+	int event = eventfd(0, EFD_NONBLOCK);
+	struct vcpu *vcpu = new_machine(large, event);
+	struct vm *vm = vcpu->vm;
+	enum event came = EVENT_ERROR;
+	bool failed = false, told;
+	unsigned int calls;
+
+	for (calls = 0; calls < 100; calls++) {
+		if (!failed)
+			fault_arm(n);
+		errno = 0;
+		came = vcpu_run(vcpu);
+		told = failure_told(vcpu->run, -errno);
+		if (!failed && fault_disarm())
+			failed = true;
+		if (came == EVENT_DONE)
+			break;
+		if (told && (came == EVENT_ERROR || came == EVENT_EXIT)) {
+			if (!CHECK(failed, "KVM_RUN without a fault: exit %u",
+				   vcpu->run->exit_reason))
+				break;
+		} else if (came == EVENT_SYNC) {
+			REQUIRE_OK(vm_slot(vm, SLOT_LARGE, KVM_MEM_LOG_DIRTY_PAGES, GPA_LARGE,
+					   SIZE_LARGE, large));
+		} else if (came == EVENT_EXIT && vcpu->run->exit_reason == KVM_EXIT_IO) {
+			memset((uint8_t *)vcpu->run + vcpu->run->io.data_offset, 0x44,
+			       vcpu->run->io.count);
+		} else if (came == EVENT_EXIT && vcpu->run->exit_reason == KVM_EXIT_MMIO) {
+			memset(vcpu->run->mmio.data, 0x66, sizeof(vcpu->run->mmio.data));
+		} else {
+			break;
+		}
+	}
+	CHECK(came == EVENT_DONE, "point %u: event %d, exit reason %u", n, came,
+	      vcpu->run->exit_reason);
+	check_machine(vcpu, event, n);
+	vcpu_free(vcpu);
+	vm_free(vm);
+	close(event);
+	return failed;
+}
+
+/* The same for a guest of a whole machine. */
+TEST_LIMIT(run_machine, 900)
+{
+	uint8_t *mem, *large;
 	unsigned int n = 1;
 
-	while (n < MAX_POINTS && session(kvm, n) && test_failures() < 20)
+	close(prepare());
+	mem = mmap(NULL, 2 * SIZE_LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(mem != MAP_FAILED, "mmap: %s", strerror(errno));
+	large = (uint8_t *)(((uintptr_t)mem + SIZE_LARGE - 1) & -SIZE_LARGE);
+	madvise(large, SIZE_LARGE, MADV_HUGEPAGE);
+	while (n < MAX_POINTS && machine(large, n) && test_failures() < 20)
 		n++;
-	test_note("KVM_RUN: %u points", n - 1);
+	test_note("KVM_RUN of a machine: %u points", n - 1);
 	CHECK(n > 3 && n < MAX_POINTS, "%u points", n);
-	close(kvm);
 	fault_leak_scan();
 }
 

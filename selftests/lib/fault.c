@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The files of fault injection, kmemleak and the page allocator's counters. */
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -15,6 +18,11 @@
 
 /* kmemleak takes no object for lost in the first seconds of its life. */
 #define KMEMLEAK_AGE_S	6
+
+/* What comes and goes by itself does not add up in so many rounds as a leak does. */
+#define ROUNDS		10
+/* Objects that end behind RCU may be on their way: the fewest pages of so many looks count. */
+#define LOOKS		3
 
 static int fail_nth = -1;
 
@@ -66,19 +74,19 @@ void fault_arm(unsigned int n)
 	REQUIRE(pwrite(fail_nth, text, len, 0) == len, "fail-nth: %s", strerror(errno));
 }
 
-bool fault_armed(void)
+unsigned int fault_left(void)
 {
 	char text[16] = "";
 
-	/* That it fails itself is the last one's doing. */
+	/* That it fails itself is the last one's doing: at least that one is left. */
 	if (pread(fail_nth, text, sizeof(text) - 1, 0) < 0)
-		return true;
-	return atoi(text) != 0;
+		return 1;
+	return atoi(text);
 }
 
 bool fault_disarm(void)
 {
-	bool failed = !fault_armed();
+	bool failed = !fault_left();
 
 	while (pwrite(fail_nth, "0", 1, 0) != 1)
 		;
@@ -142,16 +150,23 @@ static long sum(const char *path, const char *format)
 	return total;
 }
 
-long fault_pages(void)
+/*
+ * Pages in use by the kernel that no counter of its own names: what module code has taken
+ * from the page allocator is among them.
+ */
+static long pages_in_use(void)
 {
 	static const char *const known[] = {
 		"nr_anon_pages %ld", "nr_file_pages %ld", "nr_slab_reclaimable %ld",
 		"nr_slab_unreclaimable %ld", "nr_page_table_pages %ld",
 		"nr_sec_page_table_pages %ld",
 	};
-	long pages = sum("/proc/zoneinfo", " managed %ld");
 	unsigned int i;
+	long pages;
 
+	/* Each CPU has differences that it has not added to the sums yet. */
+	set("/proc/sys/vm/stat_refresh", "1");
+	pages = sum("/proc/zoneinfo", " managed %ld");
 	/* Free, in the buddy lists and in those of the CPUs. */
 	pages -= sum("/proc/zoneinfo", " pages free %ld");
 	pages -= sum("/proc/zoneinfo", " count: %ld");
@@ -160,4 +175,50 @@ long fault_pages(void)
 	pages -= sum("/proc/meminfo", "KernelStack: %ld") / 4;
 	pages -= sum("/proc/meminfo", "Percpu: %ld") / 4;
 	return pages;
+}
+
+/*
+ * What vmalloc() has given out and got back keeps its shadow until there is enough of it.
+ * Freeing a module's memory ends that: so a second load of the module is tried.
+ */
+static void purge_vmalloc(void)
+{
+	const char *path = getenv("FAILNTH_MODULE");
+	int fd = open(path ?: "", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (!syscall(SYS_finit_module, fd, "", 0))
+		syscall(SYS_delete_module, "vitro", O_NONBLOCK);
+	close(fd);
+}
+
+static long settled_pages(void)
+{
+	long pages, least = LONG_MAX;
+	unsigned int i;
+
+	purge_vmalloc();
+	for (i = 0; i < LOOKS; i++) {
+		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+		pages = pages_in_use();
+		if (pages < least)
+			least = pages;
+	}
+	return least;
+}
+
+bool fault_pages_lost(void (*calls)(void *arg), void *arg, long least)
+{
+	long before = settled_pages(), lost = 0;
+	unsigned int i;
+
+	for (i = 1; i <= ROUNDS; i++) {
+		calls(arg);
+		lost = settled_pages() - before;
+		if (lost < i * least)
+			return false;
+	}
+	test_note("%ld pages more in use after %u rounds", lost, ROUNDS);
+	return true;
 }

@@ -30,11 +30,13 @@ void fault_arm(unsigned int n);
 bool fault_disarm(void);
 
 /**
- * fault_armed() - whether what fault_arm() has ordered is still to come
+ * fault_left() - how many points are still to come until the one that fails
  *
  * The question itself counts as one user copy, or two.
+ *
+ * Return: 0 if it has failed.
  */
-bool fault_armed(void);
+unsigned int fault_left(void);
 
 /**
  * fault_leak_scan() - look for objects of the module's that nobody points to any more
@@ -44,10 +46,13 @@ bool fault_armed(void);
 void fault_leak_scan(void);
 
 /**
- * fault_pages() - pages in use by the kernel that no counter of its own names
+ * fault_pages_lost() - whether calls lose pages that no leak checker knows
+ * @calls: makes a number of calls
+ * @arg: passed to @calls
+ * @least: fewer pages that they lose are not taken for a leak
  *
- * What module code has taken directly from the page allocator is among them.
+ * Has the calls made again as long as it looks like a leak, up to ten times.
  */
-long fault_pages(void);
+bool fault_pages_lost(void (*calls)(void *arg), void *arg, long least);
 
 #endif
