@@ -118,7 +118,8 @@ struct vitro_tdp_format {
  * @set_gdt:	set it
  * @set_cr0:	store the guest's value after common code has validated it, and set
  *		controls that depend on the mode
- * @set_cr3:	likewise
+ * @set_cr3:	likewise; where PAE paging has its PDPTEs in registers, each of the three
+ *		loads vcpu->pdpte when the instruction would
  * @set_cr4:	likewise
  * @set_efer:	likewise
  * @set_dr7:	set the guest's DR7

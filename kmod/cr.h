@@ -7,6 +7,11 @@
 #define VITRO_CR_H
 
 #include <linux/types.h>
+#include <asm/processor-flags.h>
+
+/* With PAE paging, changing one of these loads the PDPTEs (SDM, "PDPTE Registers"). */
+#define CR0_LOADS_PDPTES (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)
+#define CR4_LOADS_PDPTES (X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PSE | X86_CR4_SMEP)
 
 struct vitro_vcpu;
 
@@ -20,6 +25,8 @@ u64 vitro_read_cr8(struct vitro_vcpu *vcpu);
 
 /* Are these values consistent with each other? For KVM_SET_SREGS. */
 bool vitro_crs_valid(struct vitro_vcpu *vcpu, u64 cr0, u64 cr3, u64 cr4, u64 efer);
+
+bool vitro_read_pdptes(struct vitro_vcpu *vcpu, u64 cr3);
 
 /* exit.c's handler of VITRO_EXIT_CR. 1, 0 or -errno as vitro_handle_exit(). */
 int vitro_exit_cr(struct vitro_vcpu *vcpu);

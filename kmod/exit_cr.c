@@ -4,6 +4,7 @@
  * accesses to them cause.
  */
 #include <linux/kvm.h>
+#include <linux/string.h>
 #include <asm/processor-flags.h>
 #include <asm/traps.h>
 
@@ -30,21 +31,30 @@ static bool cr3_valid(struct vitro_vcpu *vcpu, u64 cr3, u64 cr4, u64 efer)
 	return cr3 <= U32_MAX || !(cr4 & X86_CR4_PAE);
 }
 
-/*
- * PAE paging loads four entries when CR3 is written; a reserved bit in a
- * present one raises #GP (SDM, "PAE Paging").
+/**
+ * vitro_read_pdptes() - read what PAE paging is to have in its PDPTE registers
+ * @vcpu: the vCPU; vcpu->pdpte is written, for the backend to load
+ * @cr3:  CR3 from now on
+ *
+ * Read once: the guest, or its user space, may write them at any time, and what is
+ * judged has to be what is loaded. Entries that cannot be read are not present.
+ *
+ * Context: vm->srcu held; may sleep.
+ * Return: false if loading them raises #GP: a present one has a reserved bit (SDM,
+ * "PAE Paging"), or they cannot be read.
  */
-static bool pdptes_valid(struct vitro_vcpu *vcpu, u64 cr3)
+bool vitro_read_pdptes(struct vitro_vcpu *vcpu, u64 cr3)
 {
 	/* Bits 1, 2 and 5 to 8; bit 5 is spared, which QEMU's TCG sets as it walks. */
 	u64 reserved = ~(BIT_ULL(vcpu->maxphyaddr) - 1) | 0x1c6;
-	u64 pdpte[4];
 	int i;
 
-	if (vitro_guest_read(vcpu->vm, cr3 & 0xffffffe0, pdpte, sizeof(pdpte)))
+	if (vitro_guest_read(vcpu->vm, cr3 & 0xffffffe0, vcpu->pdpte, sizeof(vcpu->pdpte))) {
+		memset(vcpu->pdpte, 0, sizeof(vcpu->pdpte));
 		return false;
+	}
 	for (i = 0; i < 4; i++)
-		if (pdpte[i] & 1 && pdpte[i] & reserved)
+		if (vcpu->pdpte[i] & 1 && vcpu->pdpte[i] & reserved)
 			return false;
 	return true;
 }
@@ -103,8 +113,8 @@ int vitro_write_cr0(struct vitro_vcpu *vcpu, u64 value)
 		efer &= ~(u64)EFER_LMA;
 	}
 	if (value & X86_CR0_PG && vcpu_cr4(vcpu) & X86_CR4_PAE && !(efer & EFER_LMA) &&
-	    (value ^ old) & (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW) &&
-	    !pdptes_valid(vcpu, vcpu_cr3(vcpu)))
+	    (value ^ old) & CR0_LOADS_PDPTES &&
+	    !vitro_read_pdptes(vcpu, vcpu_cr3(vcpu)))
 		return 1;
 
 	vitro_backend->set_cr0(vcpu, value);
@@ -125,7 +135,7 @@ int vitro_write_cr3(struct vitro_vcpu *vcpu, u64 value)
 	if (!cr3_valid(vcpu, value, cr4, vcpu->efer))
 		return 1;
 	if (cr4 & X86_CR4_PAE && !(vcpu->efer & EFER_LMA) &&
-	    vcpu_cr0(vcpu) & X86_CR0_PG && !pdptes_valid(vcpu, value))
+	    vcpu_cr0(vcpu) & X86_CR0_PG && !vitro_read_pdptes(vcpu, value))
 		return 1;
 	vitro_backend->set_cr3(vcpu, value);
 	if (!keep)
@@ -147,8 +157,8 @@ int vitro_write_cr4(struct vitro_vcpu *vcpu, u64 value)
 		return 1;
 	pae_paging = value & X86_CR4_PAE && vcpu_cr0(vcpu) & X86_CR0_PG &&
 		     !(vcpu->efer & EFER_LMA);
-	if (pae_paging && (value ^ old) & CR4_PAGING_BITS &&
-	    !pdptes_valid(vcpu, vcpu_cr3(vcpu)))
+	if (pae_paging && (value ^ old) & CR4_LOADS_PDPTES &&
+	    !vitro_read_pdptes(vcpu, vcpu_cr3(vcpu)))
 		return 1;
 
 	vitro_backend->set_cr4(vcpu, value);

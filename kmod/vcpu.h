@@ -228,6 +228,7 @@ struct vitro_vcpu {
 	u32 guest_features;		/* (t) VITRO_GF_*, from its CPUID */
 	u8 maxphyaddr;			/* (t) guest physical address bits */
 	u64 cr4_reserved;		/* (t) CR4 bits that raise #GP */
+	u64 pdpte[4];			/* (t) PAE paging: to be loaded with CR3, CR0 or CR4 */
 	u64 efer_reserved;		/* (t) EFER bits that raise #GP */
 	bool has_run;			/* (t) CPUID and APIC id are fixed now */
 

@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 #include <linux/kvm.h>
 #include <linux/nospec.h>
+#include <linux/srcu.h>
 #include <linux/string.h>
 #include <asm/processor-flags.h>
 #include <asm/traps.h>
@@ -143,6 +144,19 @@ static void set_segments(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
 	b->set_segment(vcpu, VITRO_LDTR, &sregs->ldt);
 }
 
+/* After CR0 and CR4: with PAE paging it loads the PDPTEs, which VM entry judges. */
+static void set_cr3(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+	int srcu;
+
+	if (sregs->cr0 & X86_CR0_PG && sregs->cr4 & X86_CR4_PAE && !(sregs->efer & EFER_LMA)) {
+		srcu = srcu_read_lock(&vcpu->vm->srcu);
+		vitro_read_pdptes(vcpu, sregs->cr3);
+		srcu_read_unlock(&vcpu->vm->srcu, srcu);
+	}
+	vitro_backend->set_cr3(vcpu, sregs->cr3);
+}
+
 /**
  * vitro_set_sregs() - KVM_SET_SREGS
  * @vcpu:  the vCPU, loaded
@@ -169,8 +183,7 @@ int vitro_set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
 	b->set_efer(vcpu, sregs->efer);
 	b->set_cr0(vcpu, sregs->cr0 | X86_CR0_ET);
 	b->set_cr4(vcpu, sregs->cr4);
-	/* After CR0 and CR4: with PAE paging it loads the PDPTEs. */
-	b->set_cr3(vcpu, sregs->cr3);
+	set_cr3(vcpu, sregs);
 	set_segments(vcpu, sregs);
 	b->flush_guest_tlb(vcpu);
 	vitro_cpuid_runtime(vcpu);

@@ -523,6 +523,79 @@ TEST(guest_tables_fetched_once)
 	CHECK_EQ(n, 2000 * FLIP_BYTES);
 }
 
+/* 32-bit code with PAE paging that has its PDPTEs loaded again and again, and a handler of #GP. */
+#define GPA_PAE_PDPT	0xa000ULL
+#define PDPTE_RESERVED	(1ULL << 6)
+#define PAE_HANDLER	0x40
+
+BLOB(pae_toggle,
+     ".code32\n"
+     "1: movl %cr0, %eax\n"
+     "xorl $0x40000000, %eax\n"		/* CD */
+     "movl %eax, %cr0\n"
+     "decl %ecx\n"
+     "jnz 1b\n"
+     "hlt\n"
+     ".skip 0x40 - (. - blob_pae_toggle), 0x90\n"
+     "addl $4, %esp\n"			/* the error code */
+     "addl $3, (%esp)\n"		/* over MOV to CR0 */
+     "iretl\n");
+
+static struct vcpu *pae_vcpu(struct vm *vm)
+{
+	struct kvm_segment data = { .selector = 16, .type = 3, .present = 1, .s = 1, .g = 1,
+				    .db = 1, .limit = 0xffffffff };
+	struct vcpu *vcpu = vcpu_real_mode(vm, 0);
+	struct kvm_segment code = data;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	vm_copy(vm, GPA_BLOB, blob_pae_toggle, blob_pae_toggle_end - blob_pae_toggle);
+	/* Where the processor finds the handler's segment, and the interrupt gate of #GP. */
+	*(uint64_t *)vm_ptr(vm, 0x6008) = 0x00cf9b000000ffff;
+	*(uint64_t *)vm_ptr(vm, 13 * 8) = (GPA_BLOB + PAE_HANDLER) | 8 << 16 | 0x8e00ULL << 32;
+	/* One of the page directories that vm_new() has made does. */
+	*(uint64_t *)vm_ptr(vm, GPA_PAE_PDPT) = 0x3000 | PTE_P;
+	code.selector = 8;
+	code.type = 11;
+	vcpu_get_sregs(vcpu, &sregs);
+	sregs.cs = code;
+	sregs.ds = data;
+	sregs.es = data;
+	sregs.fs = data;
+	sregs.gs = data;
+	sregs.ss = data;
+	sregs.gdt = (struct kvm_dtable) { .base = 0x6000, .limit = 15 };
+	sregs.idt = (struct kvm_dtable) { .base = 0, .limit = 0xff };
+	sregs.cr3 = GPA_PAE_PDPT;
+	sregs.cr4 |= 1 << 5;			/* PAE */
+	sregs.cr0 = 0x80000031;			/* PG, NE, ET, PE */
+	REQUIRE_OK(vcpu_set_sregs(vcpu, &sregs));
+	vcpu_get_regs(vcpu, &regs);
+	regs.rip = GPA_BLOB;
+	regs.rsp = 0x7000;
+	regs.rcx = 4000;
+	vcpu_set_regs(vcpu, &regs);
+	return vcpu;
+}
+
+/* What has been judged is loaded, so no entry with reserved bits fails. */
+TEST(page_directory_pointers_fetched_once)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = pae_vcpu(vm);
+	volatile uint64_t *unused = (volatile uint64_t *)vm_ptr(vm, GPA_PAE_PDPT) + 2;
+	struct flipper flipper = { .pte = unused, .one = 0x3000 | PTE_P,
+				   .other = 0x3000 | PTE_P | PDPTE_RESERVED };
+	pthread_t thread;
+
+	*unused = flipper.one;
+	REQUIRE(!pthread_create(&thread, NULL, flip, &flipper), "pthread_create");
+	EXPECT_EXIT(vcpu, KVM_EXIT_HLT);
+	flipper.stop = true;
+	pthread_join(thread, NULL);
+}
+
 static void in_guest(uint64_t arg)
 {
 	uint64_t i;

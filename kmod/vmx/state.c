@@ -4,13 +4,12 @@
  * registers, RIP, RSP, RFLAGS.
  */
 #include <linux/kvm.h>
-#include <linux/srcu.h>
 #include <linux/string.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
 
-#include "../memslot.h"
+#include "../cr.h"
 #include "../vm.h"
 #include "vmx.h"
 
@@ -284,29 +283,19 @@ void vmx_set_gdt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in)
 /*
  * With PAE paging, VM entry takes the four top entries from the VMCS. When the
  * guest itself writes CR3, the processor loads them; when software has
- * changed what they depend on, it must. Common code has checked that they are there.
+ * changed what they depend on, it must. Common code has read and judged them.
  */
 static void load_pdptes(struct vitro_vcpu *vcpu)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
-	u64 pdpte[4] = {};
-	u64 gpa = vcpu_cr3(vcpu) & 0xffffffe0;
-	int srcu;
 
 	if (!(vcpu->cr0 & X86_CR0_PG) || !(vcpu->cr4 & X86_CR4_PAE) ||
 	    vcpu->efer & EFER_LMA)
 		return;
-	srcu = srcu_read_lock(&vcpu->vm->srcu);
-	if (vcpu->hot)
-		vitro_guest_read_atomic(vcpu->vm, gpa, pdpte, sizeof(pdpte));
-	else
-		vitro_guest_read(vcpu->vm, gpa, pdpte, sizeof(pdpte));
-	srcu_read_unlock(&vcpu->vm->srcu, srcu);
-
-	vmx_write(vmx, GUEST_PDPTR0, pdpte[0]);
-	vmx_write(vmx, GUEST_PDPTR1, pdpte[1]);
-	vmx_write(vmx, GUEST_PDPTR2, pdpte[2]);
-	vmx_write(vmx, GUEST_PDPTR3, pdpte[3]);
+	vmx_write(vmx, GUEST_PDPTR0, vcpu->pdpte[0]);
+	vmx_write(vmx, GUEST_PDPTR1, vcpu->pdpte[1]);
+	vmx_write(vmx, GUEST_PDPTR2, vcpu->pdpte[2]);
+	vmx_write(vmx, GUEST_PDPTR3, vcpu->pdpte[3]);
 }
 
 /* EFER.LMA and the VM-entry control follow from EFER.LME and CR0.PG. */
@@ -338,7 +327,7 @@ void vmx_set_cr0(struct vitro_vcpu *vcpu, u64 cr0)
 	vmx_write(vmx, GUEST_CR0, (cr0 | vmx_config.cr0_must) & vmx_config.cr0_may);
 	if (changed & X86_CR0_PG)
 		update_long_mode(vmx);
-	if (changed & (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW))
+	if (changed & CR0_LOADS_PDPTES)
 		load_pdptes(vcpu);
 	if (changed & CR0_TRANSLATION)
 		vmx->pending |= VMX_PENDING_FLUSH_VPID;
@@ -371,7 +360,7 @@ void vmx_set_cr4(struct vitro_vcpu *vcpu, u64 cr4)
 	vcpu->regs_avail |= BIT(VITRO_CR4);
 	vmx_write(vmx, CR4_READ_SHADOW, cr4);
 	vmx_write(vmx, GUEST_CR4, (real | vmx_config.cr4_must) & vmx_config.cr4_may);
-	if (changed & (X86_CR4_PAE | X86_CR4_PSE | X86_CR4_PGE | X86_CR4_SMEP))
+	if (changed & CR4_LOADS_PDPTES)
 		load_pdptes(vcpu);
 	if (changed & CR4_TRANSLATION)
 		vmx->pending |= VMX_PENDING_FLUSH_VPID;
