@@ -143,6 +143,7 @@ struct vm {
 	unsigned int traps, steps;
 	bool done;
 	bool stepping;		/* TF was set at the last exit */
+	bool on_ist;		/* a handler that the IST gives a stack has begun */
 	bool broken;		/* the processor says that its state is undefined */
 };
 
