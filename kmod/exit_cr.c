@@ -308,13 +308,16 @@ int vitro_exit_dr(struct vitro_vcpu *vcpu)
 	u64 value;
 
 	dr = exit->dr.dr;
-	if (vitro_backend->cpl(vcpu)) {
-		vitro_queue_exception_error(vcpu, X86_TRAP_GP, 0);
-		return 1;
-	}
-	/* DR4 and DR5 are other names of DR6 and DR7 unless CR4.DE says no. */
+	/*
+	 * DR4 and DR5 are other names of DR6 and DR7 unless CR4.DE says no; then there
+	 * is no such instruction, whoever executes it.
+	 */
 	if ((dr == 4 || dr == 5) && vcpu_cr4(vcpu) & X86_CR4_DE) {
 		vitro_queue_exception(vcpu, X86_TRAP_UD);
+		return 1;
+	}
+	if (vitro_backend->cpl(vcpu)) {
+		vitro_queue_exception_error(vcpu, X86_TRAP_GP, 0);
 		return 1;
 	}
 	if (dr == 4 || dr == 5)

@@ -317,6 +317,16 @@ TEST(user_mode_and_unknown)
 	EXPECT_DONE(vcpu_new(vm_new(0), 0, user_guest));
 }
 
+static uint64_t user_dr4(void)
+{
+	return GUEST_TRY("movq %%db4, %%rax", : : : "rax", "memory");
+}
+
+static uint64_t user_dr0(void)
+{
+	return GUEST_TRY("movq %%db0, %%rax", : : : "rax", "memory");
+}
+
 static void dr_guest(uint64_t is_tcg)
 {
 	write_dr0(0x1111222233334444);
@@ -349,6 +359,11 @@ static void dr_guest(uint64_t is_tcg)
 	G_CHECK_EQ(read_dr6(), 0xffff0ff3);
 	write_cr4(read_cr4() | CR4_DE);
 	G_CHECK_EQ(GUEST_TRY("movq %%db4, %%rax", : : : "rax", "memory"), UD);
+	/* The same to user mode, to which others are forbidden. TCG looks at the CPL first. */
+	if (!is_tcg) {
+		G_CHECK_EQ(guest_user(user_dr4, GPA_FREE + 0x1000), UD);
+		G_CHECK_EQ(guest_user(user_dr0, GPA_FREE + 0x1000), GP);
+	}
 }
 
 TEST(debug_registers)
