@@ -57,6 +57,7 @@ struct vitro_tdp_format {
  * @name:	"VMX" or "SVM", for messages
  * @id:		VITRO_BACKEND_*
  * @vcpu_size:	bytes of the backend's vCPU structure, struct vitro_vcpu first
+ * @busy:	for the log: what is the matter when @cpu_enable says -EBUSY, and what to do
  * @tdp:	nested page-table format
  *
  * @probe:	process context, at load. Checks what is required and fills
@@ -138,6 +139,7 @@ struct vitro_tdp_format {
  */
 struct vitro_backend {
 	const char *name;
+	const char *busy;
 	u32 id;
 	size_t vcpu_size;
 	struct vitro_tdp_format tdp;

@@ -46,7 +46,7 @@ static const char *enable_error(int err)
 {
 	switch (err) {
 	case -EBUSY:
-		return "KVM or another hypervisor holds it: unload that first (for KVM: modprobe -r kvm_intel kvm_amd)";
+		return vitro_backend->busy;
 	case -EOPNOTSUPP:
 		return "firmware has locked it off: enable virtualization in the firmware set-up and switch the machine off and on";
 	default:

@@ -28,6 +28,7 @@ static void svm_teardown(void)
 
 const struct vitro_backend vitro_svm_backend = {
 	.name		= "SVM",
+	.busy		= "KVM or another hypervisor holds it, and an AMD processor cannot be shared: end its virtual machines and unload it (KVM: modprobe -r kvm_amd)",
 	.id		= VITRO_BACKEND_SVM,
 	.vcpu_size	= sizeof(struct svm_vcpu),
 

@@ -23,6 +23,7 @@ static void vmx_cpuid_changed(struct vitro_vcpu *vcpu)
 
 const struct vitro_backend vitro_vmx_backend = {
 	.name		= "VMX",
+	.busy		= "KVM or another hypervisor holds it: load vitro without vmx_operation=resident to share it, or unload the other (KVM: modprobe -r kvm_intel)",
 	.id		= VITRO_BACKEND_VMX,
 	.vcpu_size	= sizeof(struct vitro_vmx),
 	.tdp = {

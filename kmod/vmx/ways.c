@@ -81,8 +81,10 @@ static int set_param(const char *value, const struct kernel_param *kp)
 {
 	int i = sysfs_match_string(way_names, value);
 
-	if (i < 0)
+	if (i < 0) {
+		pr_err("vmx_operation=%s: it can be auto, resident or transient\n", value);
 		return i;
+	}
 	wanted = i;
 	return 0;
 }
@@ -92,8 +94,11 @@ static int get_param(char *buffer, const struct kernel_param *kp)
 	struct seq_buf text;
 
 	seq_buf_init(&text, buffer, PAGE_SIZE);
-	seq_buf_printf(&text, "%s: ", way_names[wanted]);
-	vmx_describe_way(&text);
+	seq_buf_printf(&text, "%s", way_names[wanted]);
+	if (vitro_backend == &vitro_vmx_backend) {
+		seq_buf_printf(&text, ": ");
+		vmx_describe_way(&text);
+	}
 	seq_buf_printf(&text, "\n");
 	return text.len;
 }

@@ -56,8 +56,8 @@ static void check_kvm(struct check *c, const char *name)
 		return;
 	}
 	if (c->vendor == VENDOR_INTEL) {
-		check_pass(c, "KVM", "%s is loaded%s; vitro runs VMs beside KVM's and, for that, is in VMX operation only while guests run",
-			   name, users > 0 ? " and in use" : "");
+		check_pass(c, "KVM", "%s is loaded%s; VMs of vitro run beside KVM's", name,
+			   users > 0 ? " and in use" : "");
 		return;
 	}
 	/* Since 6.12 KVM takes the processors when it is loaded, by default. */
@@ -82,12 +82,28 @@ static void check_svme(struct check *c)
 		if (msr_read(cpu, MSR_EFER, &value))
 			return;
 		if (value & EFER_SVME) {
-			check_fail(c, "owner", "find it among the loaded modules (lsmod) and unload it",
-				   "a hypervisor has AMD-V on, on CPU %d", cpu);
+			check_fail(c, "owner", "end its virtual machines and unload it: KVM (modprobe -r kvm_amd), VirtualBox (vboxdrv), VMware (vmmon), or see lsmod",
+				   "a hypervisor has AMD-V on, on CPU %d, and it cannot be shared", cpu);
 			return;
 		}
 	}
 	check_pass(c, "owner", "no CPU has AMD-V on");
+}
+
+/* In which way it would be. */
+static void check_future_operation(struct check *c)
+{
+	unsigned int major, minor;
+	struct utsname u;
+
+	if (uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	    (major > 6 || (major == 6 && minor >= 19)))
+		check_info(c, "VMX operation", "will be transient or shared, as this kernel keeps CR4.VMXE set for KVM only");
+	else if (exists("/sys/module/kvm_intel"))
+		check_advise(c, "VMX operation", "for the resident way, which is faster, unload KVM (modprobe -r kvm_intel)",
+			     "will be transient or shared, so that KVM can run VMs, too");
+	else
+		check_info(c, "VMX operation", "will be resident, as KVM is not loaded");
 }
 
 void check_owners(struct check *c)
@@ -103,6 +119,8 @@ void check_owners(struct check *c)
 	}
 	if (c->vendor == VENDOR_AMD)
 		check_svme(c);
+	else if (c->vendor == VENDOR_INTEL)
+		check_future_operation(c);
 }
 
 static void check_version(struct check *c)
@@ -155,10 +173,38 @@ void check_kernel(struct check *c)
 	check_signatures(c);
 }
 
+/* What is in the module's description of its way, and what to do about it. */
+static const struct {
+	const char *text, *advice;
+} operations[] = {
+	{ "resident, as KVM is not loaded", "this is the fastest; if KVM is loaded, it changes by itself" },
+	{ "resident, as wanted", "KVM's VMs cannot start; load vitro without vmx_operation=resident to let them" },
+	{ "so that KVM can", "exits that are not handled at once cost more so; it ends when KVM is unloaded (modprobe -r kvm_intel)" },
+	{ "beside another hypervisor", "exits that are not handled at once cost more so; unload the other hypervisor, then load vitro again" },
+	{ "transient, as wanted", "load vitro without vmx_operation=transient for the faster resident way" },
+	{ "shared, as wanted", "load vitro without vmx_operation=transient for the faster resident way" },
+	{ "as this kernel keeps", "kernels before 6.19 let vitro stay in VMX operation, which is faster" },
+};
+
+/* In which way the module, loaded on an Intel processor, is in VMX operation. */
+static void check_operation(struct check *c)
+{
+	char way[128];
+
+	if (read_word(VMX_OPERATION, way, sizeof(way)))
+		return;
+	for (unsigned int i = 0; i < ARRAY_SIZE(operations); i++) {
+		if (strstr(way, operations[i].text)) {
+			check_advise(c, "VMX operation", operations[i].advice, "%s", way);
+			return;
+		}
+	}
+	check_info(c, "VMX operation", "%s", way);
+}
+
 static void check_device(struct check *c)
 {
 	struct vitro_info info;
-	char way[128];
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0 && (errno == EACCES || errno == EPERM)) {
@@ -180,9 +226,8 @@ static void check_device(struct check *c)
 		check_pass(c, "device", DEVICE ", vitro %s on %s, up to %u vCPUs", info.release,
 			   info.backend == VITRO_BACKEND_VMX ? "VT-x" : "AMD-V", info.max_vcpus);
 		check_info(c, "features in use", "%s", info.features);
-		if (info.backend == VITRO_BACKEND_VMX &&
-		    !read_word(VMX_OPERATION, way, sizeof(way)))
-			check_info(c, "VMX operation", "%s", way);
+		if (info.backend == VITRO_BACKEND_VMX)
+			check_operation(c);
 	}
 	close(fd);
 }

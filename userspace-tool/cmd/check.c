@@ -63,6 +63,16 @@ void check_info(struct check *c, const char *name, const char *fmt, ...)
 	va_end(args);
 }
 
+void check_advise(struct check *c, const char *name, const char *advice, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	line("INFO", name, fmt, args);
+	va_end(args);
+	printf("%-26s => %s\n", "", advice);
+}
+
 static void check_vendor(struct check *c)
 {
 	unsigned int a, b, cx, d;

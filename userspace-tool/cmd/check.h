@@ -55,6 +55,16 @@ void check_info(struct check *c, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /**
+ * check_advise() - report something that decides nothing, but could be otherwise
+ * @c: the check
+ * @name: what was looked at
+ * @advice: how it could be otherwise
+ * @fmt: what was found
+ */
+void check_advise(struct check *c, const char *name, const char *advice, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/**
  * check_vmx() - VT-x, its firmware lock and the features that vitro requires
  * check_svm() - the same for AMD-V
  * check_owners() - other hypervisors that hold the processors
