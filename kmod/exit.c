@@ -200,6 +200,29 @@ static bool exit_tdp_fault_fast(struct vitro_vcpu *vcpu)
 	return result == VITRO_TDP_DONE;
 }
 
+/* Was an event on its way into the guest, so that it will be injected once more? */
+static bool delivery_interrupted(const struct vitro_vcpu *vcpu)
+{
+	return vcpu->events.exception.injected || vcpu->events.irq.injected ||
+	       vcpu->events.nmi.injected;
+}
+
+/*
+ * It is not the instruction at RIP that accesses the device, but the delivery of the
+ * event: the guest's tables or its stack are where there is no memory.
+ */
+static int delivery_failed(struct vitro_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = KVM_INTERNAL_ERROR_DELIVERY_EV;
+	run->internal.ndata = 2;
+	run->internal.data[0] = vcpu->exit.hw_reason;
+	run->internal.data[1] = vcpu->exit.fault.gpa;
+	return 0;
+}
+
 static int exit_tdp_fault(struct vitro_vcpu *vcpu)
 {
 	const struct vitro_exit *exit = &vcpu->exit;
@@ -211,6 +234,8 @@ static int exit_tdp_fault(struct vitro_vcpu *vcpu)
 		trace_vitro_tdp_fault(vcpu->id, exit->fault.gpa, exit->fault.access, result, false);
 	switch (result) {
 	case VITRO_TDP_MMIO:
+		if (delivery_interrupted(vcpu))
+			return delivery_failed(vcpu);
 		return vitro_emulate_insn(vcpu);
 	case VITRO_TDP_ERROR:
 		return err;

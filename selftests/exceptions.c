@@ -457,3 +457,38 @@ TEST(delivery_on_new_stack)
 	vcpu_arg(vcpu, 32);
 	EXPECT_DONE(vcpu);
 }
+
+static void arrived(struct guest_regs *regs)
+{
+	guest_sync(regs->vector, 0);
+}
+
+static void device_stack_guest(uint64_t arg)
+{
+	guest_handlers[UD] = arrived;
+	asm volatile("movq %0, %%rsp\n"
+		     "ud2\n"
+		     : : "r"(arg) : "memory");
+}
+
+/* A frame cannot be pushed to a device, and there is no instruction to emulate. */
+TEST(delivery_to_device)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, device_stack_guest);
+	struct kvm_regs before, after;
+	int i;
+
+	if (kvm_is_stock())
+		test_skip("stock KVM emulates the instruction at RIP");
+	vcpu_arg(vcpu, GPA_MMIO + PAGE_SIZE);
+	for (i = 0; i < 2; i++) {
+		EXPECT_EXIT(vcpu, KVM_EXIT_INTERNAL_ERROR);
+		CHECK_EQ(vcpu->run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
+		vcpu_get_regs(vcpu, i ? &after : &before);
+	}
+	CHECK_EQ(after.rip, before.rip);
+	/* With a stack the exception arrives. */
+	after.rsp = GPA_FREE + PAGE_SIZE;
+	vcpu_set_regs(vcpu, &after);
+	EXPECT_SYNC(vcpu, UD);
+}
