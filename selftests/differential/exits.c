@@ -232,6 +232,8 @@ static bool record_exit(struct vm *vm)
 	case KVM_EXIT_INTERNAL_ERROR:
 		put(vm, ITEM_EXIT, run->exit_reason);
 		put(vm, ITEM_DETAIL, run->internal.suberror);
+		/* Stock KVM may have emulated an instruction before it gave up. */
+		vm->broken = run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV;
 		vm->done = true;
 		return false;
 	default:

@@ -28,6 +28,9 @@ struct rule {
 static const char sysenter[] =
 	"AMD's SYSENTER_ESP and SYSENTER_EIP have 64 bits; stock KVM shows user space the lower half";
 
+static const char clflush[] =
+	"CLFLUSH does not read what it flushes; stock KVM reads the device";
+
 static const char after_init[] =
 	"INIT leaves segments accessed (SDM, Processor State After Reset); stock KVM's VMCB has them not accessed, and a 16-bit TSS";
 
@@ -45,8 +48,8 @@ static const struct rule rules[] = {
 	MSR_RULE(0xc0010114, 0xc0010114, "VM_CR says that SVM is disabled and locked (APM, VM_CR MSR), as CPUID has none"),
 	MSR_RULE(0xc0010117, 0xc0010117, "VM_HSAVE_PA: without SVM in CPUID, vitro drops what is written"),
 	MSR_RULE(0xc0011029, 0xc0011029, "DE_CFG says that LFENCE serialises, as it does on this host"),
-	{ STEP_MEMORY, 0x0fae07, 0x0fae07, ANY, ANY, 0,
-	  "CLFLUSH does not read what it flushes; stock KVM reads the device" },
+	{ STEP_MEMORY, 0x0fae07, 0x0fae07, ANY, ANY, 0, clflush },
+	{ STEP_APIC, 0x0fae07, 0x0fae07, ANY, ANY, 0, clflush },
 	{ ANY, ALL, ITEM_STATE_MSR, 0x175, 0xffffffff00000000, sysenter },
 	{ ANY, ALL, ITEM_STATE_MSR, 0x176, 0xffffffff00000000, sysenter },
 	{ ANY, ALL, ITEM_SETUP, (uint32_t)KVM_SET_SREGS, 0,
@@ -134,21 +137,34 @@ static bool after_device_write(const struct item *item)
 	return false;
 }
 
+/* The exception that an item tells of, or NULL. */
+static const struct item *trap_of(const struct item *item)
+{
+	while (item->key > ITEM_TRAP && item->key <= ITEM_TRAP_DR6)
+		item--;
+	return item->key == ITEM_TRAP ? item : NULL;
+}
+
 /* With TF set, vitro has a #DB for the guest where stock KVM has none, or a later one. */
 static bool step_lost(const struct item *a, const struct item *b)
 {
-	const struct item *trap = b;
+	const struct item *trap = trap_of(b);
 
 	if (b->key == ITEM_RUN)
 		return (a->value ^ b->value) == 2 && after_device_write(b);
-	while (trap->key != ITEM_TRAP && trap->key > ITEM_TRAP && trap->key <= ITEM_TRAP_FLAGS + 2)
-		trap--;
-	return trap->key == ITEM_TRAP && trap->value == 1 && after_device_write(trap);
+	return trap && trap->value == 1 && after_device_write(trap);
+}
+
+static const struct step *item_step(const struct guest *g, const struct item *item)
+{
+	static const struct step none = { .kind = STEP_NONE };
+
+	return item->slot < g->nr_slots ? &g->steps[item->slot] : &none;
 }
 
 static uint32_t step_of(const struct guest *g, const struct item *item)
 {
-	return item->slot < g->nr_slots ? g->steps[item->slot].kind : STEP_NONE;
+	return item_step(g, item)->kind;
 }
 
 /*
@@ -220,6 +236,63 @@ static bool read_before_fault(const struct item *a, const struct item *b)
 	       b->key == ITEM_TRAP && b->value >= 12 && b->value <= 14;
 }
 
+/* The IP in the frame of a #DB; ~0 if the exception is another. */
+static uint64_t debug_trap_ip(const struct item *trap)
+{
+	if (trap->value != 1)
+		return ~0ULL;
+	for (trap++; trap->key > ITEM_TRAP && trap->key <= ITEM_TRAP_DR6; trap++)
+		if (trap->key == ITEM_TRAP_IP)
+			return trap->value;
+	return ~0ULL;
+}
+
+/*
+ * Bochs notes before an instruction that it will trap, and an exit from the midst of it
+ * keeps the note in the pending debug exceptions: when the instruction is begun again, its
+ * trap comes first. Stock KVM has instructions begun again where vitro finishes them:
+ * first accesses to devices, and to debug registers.
+ */
+static bool stepped_again(const struct guest *g, const struct item *a)
+{
+	const struct item *trap = trap_of(a);
+	uint64_t ip = trap ? debug_trap_ip(trap) : ~0ULL;
+
+	if (guest_on_amd(g) || ip == ~0ULL)
+		return false;
+	for (trap--; trap->key != ITEM_SETUP; trap--)
+		if (trap->key == ITEM_TRAP)
+			return debug_trap_ip(trap) == ip;
+	return false;
+}
+
+/* SFMASK with bits from 32 up. */
+static bool wide_sfmask(const struct guest *g, const struct item *b)
+{
+	return !guest_on_amd(g) && b->key == ITEM_TRAP && b->value == 13 &&
+	       item_step(g, b)->kind == STEP_WRMSR && item_step(g, b)->arg == 0xc0000084;
+}
+
+/* What is in service when a PIC's initialisation begins. */
+static bool pic_begun_anew(const struct guest *g, const struct item *a, const struct item *b)
+{
+	unsigned int i;
+
+	if (a->key != ITEM_STATE_PIC || (a->value ^ b->value) & ~0xff000000ULL)
+		return false;
+	for (i = 0; i < g->nr_slots; i++)
+		if (g->steps[i].kind == STEP_PORT && (g->steps[i].arg & ~0x80U) == 0x20)
+			return true;
+	return false;
+}
+
+/* An event is to be delivered by way of a device, its stack for instance. */
+static bool delivery_by_device(const struct item *b)
+{
+	return b->key == ITEM_EXIT && b->value == KVM_EXIT_INTERNAL_ERROR &&
+	       b[1].key == ITEM_DETAIL && b[1].value == KVM_INTERNAL_ERROR_DELIVERY_EV;
+}
+
 static bool upper_half_of_cr(const struct guest *g, const struct item *a, const struct item *b)
 {
 	return guest_on_amd(g) && g->mode == MODE_LONG && a->key == ITEM_IO &&
@@ -256,6 +329,14 @@ const char *known_difference(const struct guest *g, const struct item *a,
 		return "VMCALL is undefined on AMD at any CPL; stock KVM checks the CPL first";
 	if (step_lost(a, b))
 		return "an instruction that completes with TF set traps (SDM, Single-Step Exception); stock KVM forgets it when a device write goes to user space";
+	if (stepped_again(g, a))
+		return "an instruction that is begun again after an exit has not completed, so it has not trapped (SDM, Single-Step Exception); Bochs has kept the trap, where stock KVM has instructions begun again";
+	if (wide_sfmask(g, b))
+		return "the upper half of SFMASK is reserved, and reserved bits raise #GP (SDM, WRMSR); Bochs, whom stock KVM asks, drops them";
+	if (pic_begun_anew(g, a, b))
+		return "ICW1 begins the initialisation of a PIC, after which nothing is in service; stock KVM keeps what was";
+	if (delivery_by_device(b))
+		return "an event whose delivery accesses a device is an error that user space is told of; stock KVM on AMD, and at the first access on Intel, emulates the instruction at RIP instead";
 	if (kvm_cannot_emulate(a, b))
 		return "stock KVM does not emulate the instruction on a device";
 	return NULL;
