@@ -343,3 +343,80 @@ TEST(read_only)
 {
 	EXPECT_DONE(vcpu_new(vm_new(0), 0, read_only_guest));
 }
+
+/* What is written, and whether that raises #GP: with the types and reserved bits of the SDM. */
+static const struct {
+	uint32_t index;
+	bool refused;
+	uint64_t value;
+} policy[] = {
+	{ 0x2ff, false, 0xc06 },			/* MTRRdefType */
+	{ 0x2ff, true, 0xc02 },
+	{ 0x2ff, true, 0xc07 },
+	{ 0x2ff, true, 0xd06 },
+	{ 0x2ff, true, 0x1c06 },
+	{ 0x2ff, true, 1ULL << 63 },
+	{ 0x250, false, 0x0606060605040100 },		/* fixed ranges */
+	{ 0x250, true, 0x0606060605040102 },
+	{ 0x259, true, 0x0306060606060606 },
+	{ 0x26f, false, 0x0000000000000005 },
+	{ 0x26f, true, 0x0006060706060606 },
+	{ 0x251, true, 0 },				/* there is none */
+	{ 0x200, false, 0x80000006 },			/* variable ranges */
+	{ 0x200, true, 0x80000003 },
+	{ 0x200, true, 0x80000106 },
+	{ 0x20e, true, 1ULL << 62 },
+	{ 0x20f, false, 0x80000800 },
+	{ 0x20f, true, 0x80000c00 },
+	{ 0x20f, true, 0x80000801 },
+	{ 0x210, true, 6 },
+	{ 0xfe, true, 0x508 },				/* MTRRcap */
+	{ MSR_PAT, true, 0x0007040600070402 },
+	{ MSR_PAT, true, 0x0f07040600070406 },
+	{ MSR_APIC_BASE, true, 0xfee00801 },
+	{ MSR_APIC_BASE, true, 0xfee00400 },		/* x2APIC, but not on */
+	{ MSR_EFER, true, 0x1d01 | 1ULL << 20 },
+};
+
+static uint64_t with_vector(unsigned int line, int vector)
+{
+	return line << 8 | (vector & 0xff);
+}
+
+static void policy_guest(uint64_t is_tcg)
+{
+	uint64_t before = 0, after = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(policy); i++) {
+		/* TCG does not check what a hypervisor need not intercept. */
+		if (is_tcg && policy[i].index == MSR_PAT)
+			continue;
+		/* One that is not there cannot be read, either. */
+		rdmsr_try(policy[i].index, &before);
+		guest_check(__FILE__, __LINE__, "line of policy[], vector of WRMSR",
+			    with_vector(i, wrmsr_try(policy[i].index, policy[i].value)),
+			    with_vector(i, policy[i].refused ? VECTOR_GP : GUEST_NO_TRAP));
+		rdmsr_try(policy[i].index, &after);
+		guest_check(__FILE__, __LINE__, "value of an MSR", after,
+			    policy[i].refused ? before : policy[i].value);
+	}
+}
+
+/* The same from inside and from user space, and on stock KVM. */
+TEST(policy)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(VM_IRQCHIP), 0, policy_guest);
+	uint64_t value;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(policy); i++)
+		CHECK(!vcpu_set_msr(vcpu, policy[i].index, policy[i].value) != policy[i].refused,
+		      "MSR %#x takes %#llx, or does not", policy[i].index,
+		      (unsigned long long)policy[i].value);
+	vcpu_arg(vcpu, host_is_tcg());
+	EXPECT_DONE(vcpu);
+	for (i = 0; i < ARRAY_SIZE(policy); i++)
+		if (!policy[i].refused && !vcpu_get_msr(vcpu, policy[i].index, &value))
+			CHECK_EQ(value, policy[i].value);
+}
