@@ -150,7 +150,7 @@ void vitro_kick_all(struct vitro_vm *vm, enum vitro_request req, bool wait)
  */
 void vitro_flush_remote_tlbs(struct vitro_vm *vm)
 {
-	vm->stats.remote_tlb_flushes++;
+	atomic64_inc((atomic64_t *)&vm->stats.remote_tlb_flushes);
 	vitro_kick_all(vm, VITRO_REQ_TLB_FLUSH, true);
 }
 

@@ -91,6 +91,15 @@ static u64 ticks_to_ns(u64 ticks)
 	return mul_u64_u32_div(ticks, NSEC_PER_MSEC, tsc_khz);
 }
 
+/* Others go on counting: each is what it was at some moment, not all at the same one. */
+static void copy_counters(u64 *values, const u64 *counters, size_t nr)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		values[i] = READ_ONCE(counters[i]);
+}
+
 /* Values in the order of the descriptions; all fields of the structures are u64. */
 static void read_values(const struct stats_file *stats, u64 *values)
 {
@@ -99,14 +108,14 @@ static void read_values(const struct stats_file *stats, u64 *values)
 
 	if (!stats->vcpu) {
 		BUILD_BUG_ON(sizeof(struct vitro_vm_stats) != ARRAY_SIZE(vm_descs) * sizeof(u64));
-		memcpy(values, &stats->vm->stats, sizeof(stats->vm->stats));
+		copy_counters(values, (u64 *)&stats->vm->stats, stats->nr);
 		return;
 	}
 	BUILD_BUG_ON(sizeof(*s) != ARRAY_SIZE(vcpu_descs) * sizeof(u64));
 	s = &stats->vcpu->stats;
-	memcpy(values, s, sizeof(*s));
+	copy_counters(values, (u64 *)s, stats->nr);
 	for (i = 0; i < VITRO_NR_EXITS; i++)
-		values[VITRO_NR_EXITS + i] = ticks_to_ns(s->exit_time[i]);
+		values[VITRO_NR_EXITS + i] = ticks_to_ns(READ_ONCE(s->exit_time[i]));
 }
 
 static void fill_header(const struct stats_file *stats, struct kvm_stats_header *header)

@@ -44,7 +44,7 @@ struct vitro_vcpu_stats {
 #undef X
 };
 
-/* Approximate: not updated atomically. */
+/* Any thread of the VM counts: as atomic64_t. */
 struct vitro_vm_stats {
 #define X(field) u64 field;
 	VITRO_VM_GAUGES(X)
