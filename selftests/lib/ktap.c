@@ -28,6 +28,7 @@ extern const struct test_case *const __stop_test_cases[];
 
 static const char *device = "/dev/vitro";
 static struct outcome *outcome;
+static unsigned int slowness = 1;
 
 const char *test_device(void)
 {
@@ -104,6 +105,11 @@ unsigned int test_failures(void)
 	return __atomic_load_n(&outcome->failures, __ATOMIC_RELAXED);
 }
 
+unsigned int test_slowness(void)
+{
+	return slowness;
+}
+
 const char *test_result(long ret, char *buf, size_t size)
 {
 	const char *name = ret < 0 ? strerrorname_np(-ret) : NULL;
@@ -148,9 +154,6 @@ bool test_ok(const char *file, int line, const char *what, long got)
 		  test_result(got, b, sizeof(b)));
 	return false;
 }
-
-/* How many times as slow as usual the kernel is: multiplies the time limits. */
-static unsigned int slowness = 1;
 
 /* Returns false if the process did not end within the limit. */
 static bool wait_limited(pid_t pid, unsigned int limit_s, int *status)

@@ -78,6 +78,13 @@ void test_skip(const char *fmt, ...)
  */
 unsigned int test_failures(void);
 
+/**
+ * test_slowness() - how many times as slow as usual the kernel is
+ *
+ * Return: $VITRO_SLOWNESS, or 1: what the time limits are multiplied with.
+ */
+unsigned int test_slowness(void);
+
 /* Text for the result of a call that returns a negative errno on failure. */
 const char *test_result(long ret, char *buf, size_t size);
 
