@@ -395,12 +395,13 @@ void svm_update_tpr(struct vitro_vcpu *vcpu, u8 tpr, int irr_class)
 }
 
 /**
- * svm_reset_events() - nothing injected, no window requested, NMIs open
+ * svm_reset_events() - nothing injected, no window requested, no shadow, NMIs open
  * @svm: the vCPU, after svm_init_control()
  */
 void svm_reset_events(struct svm_vcpu *svm)
 {
 	svm->event_inj = 0;
+	svm->vmcb->control.int_state = 0;
 	svm->soft_len = 0;
 	svm->nmi = SVM_NMI_OPEN;
 	svm->nmi_wanted = false;
