@@ -158,6 +158,7 @@ struct vitro_ioapic {
  * @lock:	guards all but @output
  * @vm:		(c)
  * @output:	INT of the master; written under @lock, read without
+ * @slave_int:	INT of the slave, as the master has seen it
  * @chip:	master and slave, in the format of the KVM API
  * @sources:	per input: BIT(enum vitro_irq_source) of those that hold it high
  * @master:	(c) the first one's place on the port bus
@@ -168,6 +169,7 @@ struct vitro_pic {
 	spinlock_t lock;
 	struct vitro_vm *vm;
 	bool output;
+	bool slave_int;
 	struct kvm_pic_state chip[2];
 	u8 sources[VITRO_PIC_PINS];
 	struct vitro_iodev master, slave, elcr;

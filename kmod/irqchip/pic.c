@@ -77,12 +77,18 @@ static void raise_int(struct vitro_pic *pic)
 /* Recomputes the wires after a change. Caller holds the lock. */
 static void update(struct vitro_pic *pic)
 {
-	bool output;
+	bool slave = pending_input(pic, &pic->chip[1]) >= 0, output;
 
-	if (pending_input(pic, &pic->chip[1]) >= 0)
+	/*
+	 * The cascade is edge-triggered, so the master's initialisation forgets it. An
+	 * input that falls before it is acknowledged requests nothing (data sheet, Edge
+	 * and Level Triggered Modes).
+	 */
+	if (slave && !pic->slave_int)
 		pic->chip[0].irr |= BIT(CASCADE);
-	else
+	else if (!slave && pic->slave_int)
 		pic->chip[0].irr &= ~BIT(CASCADE);
+	pic->slave_int = slave;
 	output = pending_input(pic, &pic->chip[0]) >= 0;
 	WRITE_ONCE(pic->output, output);
 	if (output)
@@ -224,6 +230,8 @@ int vitro_pic_ack(struct vitro_pic *pic)
 		n = pending_input(pic, s);
 		if (n >= 0)
 			acked |= acknowledge(pic, &pic->chip[1], n);
+		/* INT falls while it is acknowledged: what comes next is another edge. */
+		pic->slave_int = false;
 	}
 	vector = s->irq_base + (n < 0 ? SPURIOUS : n);
 	update(pic);
@@ -522,6 +530,8 @@ int vitro_pic_set_state(struct vitro_pic *pic, unsigned int n, const struct kvm_
 	new.elcr &= new.elcr_mask;
 	spin_lock_irqsave(&pic->lock, flags);
 	pic->chip[n] = new;
+	/* A master whose state was not saved at the same time must not miss the slave. */
+	pic->slave_int = false;
 	update(pic);
 	spin_unlock_irqrestore(&pic->lock, flags);
 	return 0;

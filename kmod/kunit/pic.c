@@ -292,6 +292,30 @@ static void cascade(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vitro_pic_ack(pic(test)), 0x23);
 }
 
+/* The master sees the slave's INT rise and fall, as it does any other edge. */
+static void cascade_is_an_edge(struct kunit *test)
+{
+	pulse(test, 9);
+	KUNIT_EXPECT_EQ(test, read_irr(test, MASTER), 0x04);
+	port_write(test, SLAVE + DATA, 0x02);
+	KUNIT_EXPECT_EQ(test, read_irr(test, MASTER), 0);
+	KUNIT_EXPECT_EQ(test, vitro_pic_peek(pic(test)), -1);
+	port_write(test, SLAVE + DATA, 0);
+	KUNIT_EXPECT_EQ(test, read_irr(test, MASTER), 0x04);
+	/* Initialisation forgets edges. */
+	port_write(test, MASTER, 0x11);
+	KUNIT_EXPECT_EQ(test, read_irr(test, MASTER), 0);
+	KUNIT_EXPECT_EQ(test, vitro_pic_peek(pic(test)), -1);
+	/* Of two that wait in the slave, the second interrupts without another pulse. */
+	setup(test, 0x11);
+	pulse(test, 12);
+	pulse(test, 9);
+	KUNIT_EXPECT_EQ(test, vitro_pic_ack(pic(test)), 0x29);
+	KUNIT_EXPECT_EQ(test, read_irr(test, MASTER), 0);
+	port_write(test, SLAVE, EOI);
+	KUNIT_EXPECT_EQ(test, vitro_pic_ack(pic(test)), 0x2c);
+}
+
 static void special_fully_nested(struct kunit *test)
 {
 	setup(test, 0x11);
@@ -427,6 +451,7 @@ static struct kunit_case pic_cases[] = {
 	KUNIT_CASE(levels),
 	KUNIT_CASE(elcr),
 	KUNIT_CASE(cascade),
+	KUNIT_CASE(cascade_is_an_edge),
 	KUNIT_CASE(special_fully_nested),
 	KUNIT_CASE(spurious),
 	KUNIT_CASE(auto_eoi),
