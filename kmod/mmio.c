@@ -390,8 +390,27 @@ static void op_segment(struct emul_ctx *ctx, unsigned int i)
 	out->unusable = seg.unusable;
 }
 
+static void op_system(struct emul_ctx *ctx, struct emul_system *out)
+{
+	struct vitro_vcpu *vcpu = emul_vcpu(ctx);
+	struct vitro_dtable table;
+	struct kvm_segment seg;
+
+	vitro_backend->get_gdt(vcpu, &table);
+	out->gdt_base = table.base;
+	out->gdt_limit = table.limit;
+	vitro_backend->get_idt(vcpu, &table);
+	out->idt_base = table.base;
+	out->idt_limit = table.limit;
+	vitro_backend->get_segment(vcpu, VITRO_LDTR, &seg);
+	out->ldtr = seg.selector;
+	vitro_backend->get_segment(vcpu, VITRO_TR, &seg);
+	out->tr = seg.selector;
+}
+
 static const struct emul_ops vitro_emul_ops = {
 	.segment	= op_segment,
+	.system		= op_system,
 	.fetch		= op_fetch,
 	.read		= op_read,
 	.write		= op_write,

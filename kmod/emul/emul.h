@@ -115,6 +115,24 @@ struct emul_exception {
 	u64 cr2;
 };
 
+/**
+ * struct emul_system - system registers that an instruction stores
+ * @gdt_base: GDTR's base, linear.
+ * @idt_base: IDTR's.
+ * @gdt_limit: GDTR's limit in bytes, less one.
+ * @idt_limit: IDTR's.
+ * @ldtr: Selector of LDTR.
+ * @tr: Selector of TR.
+ */
+struct emul_system {
+	u64 gdt_base;
+	u64 idt_base;
+	u16 gdt_limit;
+	u16 idt_limit;
+	u16 ldtr;
+	u16 tr;
+};
+
 /** What an access does; a read-modify-write access is both. */
 #define EMUL_READ 1
 #define EMUL_WRITE 2
@@ -137,6 +155,8 @@ struct emul_ops {
 	 * @segment: Fill in &emul_ctx.seg of @seg, one of &emul_ctx.seg_absent.
 	 */
 	void (*segment)(struct emul_ctx *ctx, unsigned int seg);
+	/** @system: Fill in @out. NULL: instructions that need it are not supported. */
+	void (*system)(struct emul_ctx *ctx, struct emul_system *out);
 	/**
 	 * @fetch: Read @len instruction bytes (1 to 15, within a page) with execute rights. Not
 	 * needed when &emul_insn.fetched bytes given by the caller suffice.
@@ -152,7 +172,7 @@ struct emul_ops {
 	int (*read)(struct emul_ctx *ctx, u64 linear, void *buf, unsigned int len,
 		    unsigned int access);
 	/**
-	 * @write: Write an operand: 1, 2, 4, 8, 16 or 32 bytes, or up to %EMUL_IO_BATCH within a
+	 * @write: Write an operand: 1, 2, 4, 6, 8, 10, 16 or 32 bytes, or up to %EMUL_IO_BATCH within a
 	 * page for INS where @probe said EMUL_DONE. Must check all pages before it changes one.
 	 * Device writes are queued and EMUL_STOP returned; EMUL_PENDING is not allowed.
 	 */
@@ -263,8 +283,8 @@ struct emul_insn {
  *	more are to come. Out.
  * @decoded: @insn is what the last emul_step() decoded, in the same mode: execute it again. In.
  * @seg: Segment registers by &enum emul_seg_reg. In.
- * @cr0: In. EM and TS decide over SSE instructions.
- * @cr4: In. OSFXSR, OSXSAVE and LA57.
+ * @cr0: In. EM and TS decide over SSE instructions; SMSW stores it.
+ * @cr4: In. OSFXSR, OSXSAVE, UMIP and LA57.
  * @xcr0: In. Needed for VEX instructions only; 0 makes them raise #UD.
  * @ops: Operations.
  * @opaque: The caller's.

@@ -167,6 +167,7 @@ static const struct operation operations[OP_COUNT] = {
 	[OP_INS ... OP_OUTS] = { emul_run_port_string, COMMITS },
 	[OP_IN ... OP_OUT] = { emul_run_port },
 	[OP_VLOAD ... OP_VTO] = { emul_run_vector },
+	[OP_STORE_SELECTOR ... OP_STORE_MSW] = { emul_run_store_system },
 };
 
 /* SDM, LOCK: certain instructions, and only if the destination is memory. */

@@ -31,6 +31,7 @@ enum emul_op {
 	OP_PUSH, OP_POP, OP_CALL, OP_JMP, OP_NOP, OP_CLFLUSH,
 	OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS, OP_INS, OP_OUTS, OP_IN, OP_OUT,
 	OP_VLOAD, OP_VSTORE, OP_VFROM, OP_VTO,
+	OP_STORE_SELECTOR, OP_STORE_TABLE, OP_STORE_MSW,
 	OP_COUNT,
 };
 
@@ -294,5 +295,6 @@ int emul_run_port(struct emul_ctx *ctx, struct emul_args *a);
 
 /* vector.c */
 int emul_run_vector(struct emul_ctx *ctx, struct emul_args *a);
+int emul_run_store_system(struct emul_ctx *ctx, struct emul_args *a);
 
 #endif

@@ -373,8 +373,37 @@ static const struct emul_opcode memory_prefetch[2] = {
 	[1] = { OP(NONE, MODRM) },
 };
 
+static const struct emul_opcode memory_selector[2] = {
+	[0] = { OP(STORE_SELECTOR, MODRM) },
+	[1] = { OP(NONE, MODRM) },
+};
+
+static const struct emul_opcode memory_table[2] = {
+	[0] = { OP(STORE_TABLE, MODRM) },
+	[1] = { OP(NONE, MODRM) },
+};
+
+static const struct emul_opcode memory_msw[2] = {
+	[0] = { OP(STORE_MSW, MODRM) },
+	[1] = { OP(NONE, MODRM) },
+};
+
+static const struct emul_opcode group_00_0f[8] = {
+	[0 ... 1] = { BY_MOD(memory_selector) },
+	[2 ... 7] = { OP(NONE, MODRM) },
+};
+
+static const struct emul_opcode group_01_0f[8] = {
+	[0 ... 1] = { BY_MOD(memory_table) },
+	[2 ... 3] = { OP(NONE, MODRM) },
+	[4] = { BY_MOD(memory_msw) },
+	[5 ... 7] = { OP(NONE, MODRM) },
+};
+
 static const struct emul_opcode map_0f[256] = {
-	[0x00 ... 0x03] = { OP(NONE, MODRM) },
+	[0x00] = { BY_REG(group_00_0f) },
+	[0x01] = { BY_REG(group_01_0f) },
+	[0x02 ... 0x03] = { OP(NONE, MODRM) },
 	[0x05 ... 0x09] = { OP(NONE, NONE) },
 	[0x0b] = { OP(UNDEFINED, NONE) },
 	[0x0d] = { BY_MOD(memory_prefetch) },

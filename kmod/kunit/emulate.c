@@ -105,7 +105,17 @@ static int op_probe(struct emul_ctx *ctx, u64 linear, unsigned int len, unsigned
 	return check(ctx, linear, len, access & EMUL_WRITE ? 2 : 0);
 }
 
+static void op_system(struct emul_ctx *ctx, struct emul_system *out)
+{
+	*out = (struct emul_system) {
+		.gdt_base = 0x1122334455667788, .gdt_limit = 0x9abc,
+		.idt_base = 0x0123456789abcdef, .idt_limit = 0x1234,
+		.ldtr = 0x78, .tr = 0x68,
+	};
+}
+
 static const struct emul_ops world_ops = {
+	.system			= op_system,
 	.fetch			= op_fetch,
 	.read			= op_read,
 	.write			= op_write,
@@ -323,6 +333,20 @@ static const struct memory_case {
 	{ "divide", EMUL_LONG64, BYTES(0x48, 0xf7, 0x33), 100, DATA, 0, 7, EMUL_DONE, 0, 0, 14, 7 },
 	{ "no such instruction", EMUL_LONG64, BYTES(0x0f, 0x0b), 1, 0, 0, 0, EMUL_FAULT,
 	  X86_TRAP_UD, 0, 1, 0 },
+	{ "SGDT", EMUL_LONG64, BYTES(0x0f, 0x01, 0x03), 0, DATA, 0, 0, EMUL_DONE, 0, 0, 0,
+	  0x3344556677889abc },
+	{ "SIDT", EMUL_PROT32, BYTES(0x0f, 0x01, 0x0b), 0, DATA, 0, ~0ULL, EMUL_DONE, 0, 0, 0,
+	  0xffff89abcdef1234 },
+	{ "SIDT of 16 bits", EMUL_PROT32, BYTES(0x66, 0x0f, 0x01, 0x0b), 0, DATA, 0, ~0ULL,
+	  EMUL_DONE, 0, 0, 0, 0xffff00abcdef1234 },
+	{ "SLDT", EMUL_LONG64, BYTES(0x48, 0x0f, 0x00, 0x03), 0, DATA, 0, ~0ULL, EMUL_DONE, 0, 0,
+	  0, 0xffffffffffff0078 },
+	{ "STR", EMUL_PROT32, BYTES(0x0f, 0x00, 0x0b), 0, DATA, 0, ~0ULL, EMUL_DONE, 0, 0, 0,
+	  0xffffffffffff0068 },
+	{ "STR in real mode", EMUL_REAL, BYTES(0x0f, 0x00, 0x0f), 0, DATA, 0, ~0ULL, EMUL_FAULT,
+	  X86_TRAP_UD, 0, 0, ~0ULL },
+	{ "SMSW", EMUL_PROT32, BYTES(0x0f, 0x01, 0x23), 0, DATA, 0, ~0ULL, EMUL_DONE, 0, 0, 0,
+	  0xffffffffffff0000 },
 	{ "32-bit addresses wrap", EMUL_PROT32, BYTES(0x8b, 0x83, 0x00, 0x40, 0x00, 0x00), 0,
 	  0xfffff000, 0, 0x44332211, EMUL_DONE, 0, 0, 0x44332211, 0x44332211 },
 	{ "real mode", EMUL_REAL, BYTES(0x8b, 0x07), 0, DATA, 0, 0x1234, EMUL_DONE, 0, 0, 0x1234,
@@ -358,6 +382,26 @@ static void memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->ctx.fault.error_code, p->error);
 	if (p->vector == X86_TRAP_PF)
 		KUNIT_EXPECT_EQ(test, w->ctx.fault.cr2, p->rbx);
+}
+
+/* CR4.UMIP: not for user mode. */
+static void store_in_user_mode(struct kunit *test)
+{
+	static const u8 code[] = { 0x0f, 0x01, 0x03 };
+	struct world *w = test->priv;
+
+	begin(w, EMUL_PROT32, code, sizeof(code));
+	w->ctx.gpr[EMUL_RBX] = DATA;
+	w->ctx.cpl = 3;
+	KUNIT_EXPECT_EQ(test, emul_step(&w->ctx), EMUL_DONE);
+	begin(w, EMUL_PROT32, code, sizeof(code));
+	w->ctx.gpr[EMUL_RBX] = DATA;
+	w->ctx.cpl = 3;
+	w->ctx.cr4 = X86_CR4_UMIP;
+	KUNIT_EXPECT_EQ(test, emul_step(&w->ctx), EMUL_FAULT);
+	KUNIT_EXPECT_EQ(test, w->ctx.fault.vector, X86_TRAP_GP);
+	w->ctx.cpl = 0;
+	KUNIT_EXPECT_EQ(test, emul_step(&w->ctx), EMUL_DONE);
 }
 
 static const struct segment_case {
@@ -489,6 +533,7 @@ static struct kunit_case emulate_cases[] = {
 	KUNIT_CASE_PARAM(native, natives_gen_params),
 	KUNIT_CASE_PARAM(memory, memories_gen_params),
 	KUNIT_CASE_PARAM(segment, segments_gen_params),
+	KUNIT_CASE(store_in_user_mode),
 	KUNIT_CASE(device),
 	KUNIT_CASE(repeated),
 	KUNIT_CASE(too_long),
