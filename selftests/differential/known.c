@@ -34,6 +34,9 @@ static const char clflush[] =
 static const char after_init[] =
 	"INIT leaves segments accessed (SDM, Processor State After Reset); stock KVM's VMCB has them not accessed, and a 16-bit TSS";
 
+static const char cpuid_topology[] =
+	"CPUID leaf 0xB echoes any subleaf in CL (SDM, CPUID); stock KVM does so only if the table has subleaf 1";
+
 static const struct rule rules[] = {
 	MSR_RULE(0x3a, 0x3a, "CPUID has neither VMX nor SGX, so IA32_FEATURE_CONTROL does not exist (SDM); stock KVM has it always"),
 	MSR_RULE(0x8b, 0x8b, "the microcode revision of a virtual processor is the hypervisor's choice"),
@@ -44,34 +47,44 @@ static const struct rule rules[] = {
 	MSR_RULE(0x480, 0x491, "CPUID has no VMX, so its capability MSRs do not exist (SDM)"),
 	MSR_RULE(0x6e0, 0x6e0, "CPUID has no TSC_DEADLINE, so the MSR does not exist (SDM, TSC-Deadline Mode); stock KVM has it always"),
 	MSR_RULE(0xda0, 0xda0, "CPUID has no XSAVES, so IA32_XSS does not exist (SDM)"),
+	MSR_RULE(0xc0010010, 0xc0010010, "SYSCFG takes the value that it has; stock KVM refuses to write what it lets be read"),
 	MSR_RULE(0xc001001f, 0xc001001f, "NB_CFG takes only the value that it has; stock KVM drops others"),
 	MSR_RULE(0xc0010114, 0xc0010114, "VM_CR says that SVM is disabled and locked (APM, VM_CR MSR), as CPUID has none"),
 	MSR_RULE(0xc0010117, 0xc0010117, "VM_HSAVE_PA: without SVM in CPUID, vitro drops what is written"),
 	MSR_RULE(0xc0011029, 0xc0011029, "DE_CFG says that LFENCE serialises, as it does on this host"),
 	{ STEP_MEMORY, 0x0fae07, 0x0fae07, ANY, ANY, 0, clflush },
 	{ STEP_APIC, 0x0fae07, 0x0fae07, ANY, ANY, 0, clflush },
+	{ STEP_MEMORY, 0x8c00, 0x8c07, ITEM_MMIO_KIND, ANY, 10,
+	  "a selector in memory has 16 bits, whatever the operand size (SDM, MOV); stock KVM writes 64 with REX.W" },
+	{ STEP_STRING, 0xa6, 0xa7, ITEM_TRAP, ANY, 0,
+	  "CMPS has two operands; which one's fault comes first is not defined if both have one" },
+	{ STEP_APIC, 0xb0, 0xb0, ANY, ANY, 0,
+	  "the EOI register cannot be read (SDM, Local APIC Register Address Map): vitro answers 0, stock KVM what its buffer held" },
+	{ ANY, ALL, ITEM_STATE_PIC, 0, 0x400,
+	  "a request that falls before its acknowledgement is none (8259A data sheet); stock KVM's master does not see the slave's INT fall" },
+	{ ANY, ALL, ITEM_STATE_LAPIC, 4, 0xff000000,
+	  "vitro's APIC IDs are those of the vCPUs (SDM, Local APIC ID: model-specific whether it can be written)" },
 	{ ANY, ALL, ITEM_STATE_MSR, 0x175, 0xffffffff00000000, sysenter },
 	{ ANY, ALL, ITEM_STATE_MSR, 0x176, 0xffffffff00000000, sysenter },
 	{ ANY, ALL, ITEM_SETUP, (uint32_t)KVM_SET_SREGS, 0,
 	  "vitro refuses special registers that contradict the manuals; stock KVM lets the entry fail, or clears what it does not know" },
-	{ STEP_CPUID, 0xb, 0xb, ANY, ANY, 0,
-	  "CPUID leaf 0xB echoes any subleaf in CL (SDM, CPUID); stock KVM does so only if the table has subleaf 1" },
+	{ STEP_CPUID, 0xb, 0xb, ANY, ANY, 0, cpuid_topology },
 	{ ANY, ALL, ITEM_MEMORY, ANY, 0x0000004000000040,
 	  "a write to a device's page sets the dirty bit (SDM, Accessed and Dirty Flags); stock KVM skips the guest's page tables then" },
 	{ ANY, ALL, ITEM_STATE_SREGS, 1, 1ULL << 48, after_init },
 	{ ANY, ALL, ITEM_STATE_SREGS, 16, 1ULL << 48, after_init },
 	{ ANY, ALL, ITEM_STATE_SREGS, 19, 8ULL << 48, after_init },
-	{ STEP_EVENT, 0, 2, ITEM_TRAP_IP, ANY, 7,
+	{ STEP_EVENT, 0, 2, ITEM_TRAP_IP, ANY, 0xff,
 	  "a fault in the delivery of INT n, INT3 or INTO is reported at the instruction (SDM, Saved Program Counter); stock KVM without NRIPS reports the next" },
 };
 
-/* Stock KVM gives up on an instruction that vitro emulates: an error, or #UD for users. */
+/* Stock KVM gives up on an instruction that vitro emulates: an error, #UD for users, or a loop. */
 static bool kvm_cannot_emulate(const struct item *a, const struct item *b)
 {
 	bool gave_up = (a->key == ITEM_EXIT && a->value == KVM_EXIT_INTERNAL_ERROR) ||
 		       (a->key == ITEM_TRAP && a->value == 6);
 
-	return gave_up && b->key == ITEM_MMIO;
+	return (gave_up || (a->key == ITEM_END && (int64_t)a->value == -4)) && b->key == ITEM_MMIO;
 }
 
 /* Memory that a pass has not listed has not changed. */
@@ -99,10 +112,10 @@ static unsigned int first_slot(const struct item *item)
 	return item->slot < slot ? item->slot + 1U : 0;
 }
 
+/* @item: the one of @a and @b in whose slot the rule's step is looked for. */
 static bool matches(const struct rule *rule, const struct guest *g, const struct item *a,
-		    const struct item *b)
+		    const struct item *b, const struct item *item)
 {
-	const struct item *item = b ? b : a;
 	const struct step *step;
 	unsigned int i;
 
@@ -169,15 +182,19 @@ static uint32_t step_of(const struct guest *g, const struct item *item)
 
 /*
  * TCG sets accessed bits in the entries that PAE's CR3 points to, where they are reserved.
- * Stock KVM reads them whenever it emulates an instruction or changes CR0 or CR4.
+ * Stock KVM reads them whenever it emulates an instruction, skips one or changes CR0 or CR4.
  */
 static bool accessed_pdpte(const struct guest *g, const struct item *a, const struct item *b)
 {
+	const struct item *trap = trap_of(a);
 	uint32_t step = step_of(g, a);
 
-	return guest_on_amd(g) && g->mode == MODE_PAE && a->key == ITEM_TRAP &&
-	       ((a->value == 13 && (step == STEP_CR_WRITE || step == STEP_LMSW)) ||
-		(a->value == 14 && b->key != ITEM_TRAP));
+	if (!guest_on_amd(g) || g->mode != MODE_PAE)
+		return false;
+	if (a->key == ITEM_EXIT && a->value == KVM_EXIT_INTERNAL_ERROR)
+		return b->key != ITEM_EXIT;
+	return trap && ((trap->value == 13 && (step == STEP_CR_WRITE || step == STEP_LMSW)) ||
+			(a->key == ITEM_TRAP && a->value == 14 && b->value != 14));
 }
 
 /* What an IRET from an NMI handler uncovers: without virtual NMIs stock KVM notices it late. */
@@ -187,14 +204,146 @@ static bool nmi_first(const struct guest *g, const struct item *a, const struct 
 	       b->key == ITEM_TRAP && b->value == 2;
 }
 
-/*
- * QEMU 7.2 lets the shadow of the STI before VMRUN reach into the guest, so what is to follow
- * an injected #DB at once follows an instruction later, in whichever way it was asked for.
- */
-static bool after_db(const struct guest *g, const struct item *a, const struct item *b)
+/* Did an exception or interrupt come in the handler of another? @trap: its item. */
+static bool in_handler(const struct guest *g, const struct item *trap)
 {
-	return guest_on_amd(g) && a->key == ITEM_TRAP && b->key == ITEM_TRAP &&
-	       b->value == 1 && (a->value == 2 || a->value >= 32);
+	const struct item *ip = trap;
+	uint64_t offset;
+
+	do
+		ip++;
+	while (ip->key > ITEM_TRAP && ip->key < ITEM_TRAP_IP);
+	offset = ip->value - (guest_bits(g) == 16 ? 0 : CODE_BASE);
+	return ip->key == ITEM_TRAP_IP && offset >= STUBS && offset < CODE_SIZE;
+}
+
+/*
+ * QEMU 7.2 lets the shadow of the STI before VMRUN reach into the guest, so an NMI or interrupt
+ * that is to follow an injected event at once follows an instruction later, in whichever way
+ * it was asked for. The same if the guest's first instruction faults.
+ */
+static bool after_event(const struct guest *g, const struct item *a, const struct item *b)
+{
+	const struct item *kvm = trap_of(a);
+
+	if (!guest_on_amd(g) || !kvm || a->key != b->key || (kvm->value != 2 && kvm->value < 32))
+		return false;
+	if (a->key == ITEM_TRAP)
+		return b->value == 1 || in_handler(g, kvm);
+	return a->key == ITEM_TRAP_IP && in_handler(g, kvm);
+}
+
+/* Waiting for the end of an NMI's handler, stock KVM steps, and clears the guest's own TF. */
+static bool tf_forgotten(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return guest_on_amd(g) && (a->key == ITEM_TRAP_FLAGS || a->key == ITEM_FLAGS) &&
+	       a->key == b->key && b->value == (a->value | 0x100);
+}
+
+/*
+ * Between the exits of an instruction that is not complete. The interrupt that user space wants
+ * to inject, or has injected, comes after the instruction in any case.
+ */
+static bool window(const struct item *a, const struct item *b)
+{
+	if (a->key == ITEM_EXIT && a->value == KVM_EXIT_IRQ_WINDOW_OPEN)
+		return b->key == ITEM_INJECT || b->key == ITEM_TRAP;
+	return a->key == ITEM_INJECT && (b->key == ITEM_MMIO || b->key == ITEM_IO);
+}
+
+/* SYSENTER on AMD, in a mode where it has none. */
+static bool sysenter_on_amd(const struct guest *g, const struct item *a, const struct item *b)
+{
+	uint32_t step = step_of(g, b);
+
+	return guest_on_amd(g) && (step == STEP_OTHER || step == STEP_NONE) &&
+	       a->key == ITEM_EXIT && a->value == KVM_EXIT_INTERNAL_ERROR &&
+	       b->key == ITEM_TRAP && b->value == 6;
+}
+
+/* EFER.LMSLE, which CPUID's EferLmsleUnsupported takes away. */
+static bool lmsle(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return guest_on_amd(g) && step_of(g, b) == STEP_WRMSR &&
+	       item_step(g, b)->arg == 0xc0000080 && a->key == ITEM_EXIT &&
+	       a->value == KVM_EXIT_FAIL_ENTRY && b->key == ITEM_TRAP && b->value == 13;
+}
+
+/* Did the guest end in a shutdown or an error? @item: of the state afterwards. */
+static bool after_crash(const struct item *item)
+{
+	while (item->key >= ITEM_STATE_FIRST || item->key == ITEM_END)
+		item--;
+	while (item->key != ITEM_EXIT && item->key != ITEM_SETUP)
+		item--;
+	return item->key == ITEM_EXIT && (item->value == KVM_EXIT_SHUTDOWN ||
+					  item->value == KVM_EXIT_INTERNAL_ERROR);
+}
+
+/* CR3 points to where there is no memory, or none that accessed bits can be written to. */
+static bool tables_nowhere(const struct item *a, const struct item *b)
+{
+	return a->key == ITEM_END && (int64_t)a->value == -4 && b->key == ITEM_EXIT &&
+	       (b->value == KVM_EXIT_INTERNAL_ERROR || b->value == KVM_EXIT_SHUTDOWN);
+}
+
+/* The same in PAE mode: stock KVM goes on with what it knew of the old tables. */
+static bool old_pdpte(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return g->mode == MODE_PAE && step_of(g, b) == STEP_CR_WRITE && a->key == ITEM_IO &&
+	       b->key == ITEM_EXIT && b->value == KVM_EXIT_INTERNAL_ERROR;
+}
+
+/* INS to a device: stock KVM asks for the next item, and forgets the write of this one. */
+static bool ins_to_device(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return step_of(g, b) == STEP_STRING_PORT && a->key == ITEM_IO && !(a->value >> 32) &&
+	       b->key == ITEM_MMIO;
+}
+
+/* What CPUID leaf 0xB left in CL, if nothing looked at it before the end. */
+static bool subleaf_in_cl(const struct guest *g, const struct item *item)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->nr_slots; i++)
+		if (g->steps[i].kind == STEP_CPUID && g->steps[i].arg == 0xb)
+			return item->key == ITEM_STATE_REGS && item->index == 2;
+	return false;
+}
+
+static bool not_emulated(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return g->mode != MODE_LONG && a->key == ITEM_MMIO && b->key == ITEM_EXIT &&
+	       b->value == KVM_EXIT_INTERNAL_ERROR;
+}
+
+/* The guest ends before an instruction is completed, at the first one after VMRUN. */
+static bool host_shadow(const struct guest *g, const struct item *a, const struct item *b)
+{
+	const struct item *item = b ? b : a;
+	uint64_t shadow = ((a ? a->value : 0) ^ (b ? b->value : 0)) & ~0x3000000ULL;
+
+	return guest_on_amd(g) && item->key == ITEM_STATE_EVENTS && item->index == 1 && !shadow;
+}
+
+/* A vector that the slave or the master makes up, as the request has gone. */
+static bool spurious_irq(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return g->irqchip && a->key == ITEM_TRAP && (a->value & 7) == 7 && b->key != ITEM_TRAP;
+}
+
+/* Has the guest initialised the master in a slot before this one? */
+static bool after_icw1(const struct guest *g, const struct item *a, const struct item *b)
+{
+	unsigned int i;
+
+	if (!g->irqchip || a->key != ITEM_TRAP || b->key == ITEM_TRAP)
+		return false;
+	for (i = 0; i < g->nr_slots && i <= b->slot; i++)
+		if (g->steps[i].kind == STEP_PORT && g->steps[i].arg == 0x20)
+			return true;
+	return false;
 }
 
 /* On Intel, too, stock KVM has some of AMD's registers. */
@@ -216,24 +365,32 @@ static bool bad_pdpte(const struct guest *g, const struct item *a, const struct 
 	       b->key == ITEM_EXIT && b->value == KVM_EXIT_FAIL_ENTRY;
 }
 
-/* VMCALL is not AMD's: no privilege makes a difference. */
+/* VMCALL is not AMD's: no privilege makes a difference. The #UD may meet with other faults. */
 static bool vmcall_on_amd(const struct guest *g, const struct item *a, const struct item *b)
 {
-	return guest_on_amd(g) && a->key == ITEM_TRAP && a->value == 13 && b->key == ITEM_TRAP &&
-	       b->value == 6 && step_of(g, b) == STEP_HYPERCALL;
+	const struct item *kvm = trap_of(a), *vitro = trap_of(b);
+
+	return guest_on_amd(g) && step_of(g, b) == STEP_HYPERCALL && kvm && vitro &&
+	       (kvm->value == 13 || kvm->value == 8);
 }
 
 /* A string instruction on a device with TF set: stock KVM forgets the traps of iterations. */
 static bool iteration_lost(const struct guest *g, const struct item *b)
 {
-	return b->key == ITEM_TRAP && b->value == 1 && step_of(g, b) == STEP_STRING;
+	uint32_t step = step_of(g, b);
+
+	return b->key == ITEM_TRAP && b->value == 1 &&
+	       (step == STEP_STRING || step == STEP_STRING_PORT);
 }
 
 /* Reading, changing, writing: the write is checked first. INS is alike. */
 static bool read_before_fault(const struct item *a, const struct item *b)
 {
-	return (a->key == ITEM_MMIO || (a->key == ITEM_IO && !(a->value >> 32))) &&
-	       b->key == ITEM_TRAP && b->value >= 12 && b->value <= 14;
+	if (a->key != ITEM_MMIO && (a->key != ITEM_IO || a->value >> 32))
+		return false;
+	/* Or what comes of it, if the fault cannot be delivered. */
+	return (b->key == ITEM_EXIT && b->value == KVM_EXIT_SHUTDOWN) ||
+	       (b->key == ITEM_TRAP && (b->value == 8 || (b->value >= 10 && b->value <= 14)));
 }
 
 /* The IP in the frame of a #DB; ~0 if the exception is another. */
@@ -305,20 +462,48 @@ const char *known_difference(const struct guest *g, const struct item *a,
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(rules); i++)
-		if (matches(&rules[i], g, a, b))
+		if (matches(&rules[i], g, a, b, b ? b : a) ||
+		    (a && matches(&rules[i], g, a, b, a)))
 			return rules[i].reason;
+	if (a && !b && a->key == ITEM_STATE_EVENTS && !a->index && (uint8_t)a->value == 1 &&
+	    after_crash(a))
+		return "what ends in a shutdown or an error is over; stock KVM keeps the exception injected, or has one for the error";
+	if (host_shadow(g, a, b))
+		return "QEMU takes the host's STI shadow for the guest's, and shows it at the exit";
+	if (subleaf_in_cl(g, b ? b : a))
+		return cpuid_topology;
 	if (!a || !b)
 		return NULL;
 	if (accessed_pdpte(g, a, b))
 		return "QEMU sets accessed bits in PAE page-directory pointers, which stock KVM refuses as reserved bits when it reads them again";
+	if (tf_forgotten(g, a, b))
+		return "NMIs leave RFLAGS.TF alone; stock KVM on AMD, stepping to the end of a handler, clears it";
+	if (window(a, b))
+		return "when the interrupt window is said to open, in the middle of an instruction, is the hypervisor's choice";
+	if (sysenter_on_amd(g, a, b))
+		return "SYSENTER is undefined in AMD's long mode (APM, SYSENTER); stock KVM tries to emulate it and fails";
+	if (lmsle(g, a, b))
+		return "EFER.LMSLE is refused, as not all processors have it (APM, EFER); with stock KVM the entry fails";
+	if (tables_nowhere(a, b))
+		return "page tables are where there is no memory, or none to be written: vitro says so, stock KVM tries for ever";
+	if (old_pdpte(g, a, b))
+		return "page tables are where there is no memory; stock KVM emulates with PAE's old page-directory pointers";
+	if (ins_to_device(g, a, b))
+		return "INS writes to a device as to memory (SDM, INS); stock KVM loses what a repeated one writes";
+	if (not_emulated(g, a, b))
+		return "vitro does not emulate on a device what no driver uses there, such as PUSHA, and says so";
+	if (after_icw1(g, a, b))
+		return "initialisation forgets edges (8259A data sheet), the slave's as well; stock KVM makes a new one at any change";
+	if (spurious_irq(g, a, b))
+		return "a request that has gone interrupts no more; stock KVM's PIC looks again only when something else changes";
 	if (amd_msr_on_intel(g, a) || amd_msr_on_intel(g, b))
 		return "AMD's MSRs do not exist on Intel (SDM, RDMSR); stock KVM has some of them on any vendor";
 	if (bad_pdpte(g, a, b))
 		return "VM entry refuses reserved bits in PAE's page-directory pointers (SDM, Checks on Guest Page-Directory-Pointer-Table Entries); stock KVM loads none of them";
 	if (nmi_first(g, a, b))
 		return "NMIs come before interrupts (APM, Priorities); stock KVM on AMD notices the end of an NMI handler an instruction late";
-	if (after_db(g, a, b))
-		return "after a single-step trap, an NMI or interrupt comes before the handler's first instruction (APM, Priorities); QEMU takes the host's STI shadow for the guest's";
+	if (after_event(g, a, b))
+		return "an NMI or interrupt comes before a handler's first instruction (APM, Priorities); QEMU takes the host's STI shadow for the guest's";
 	if (iteration_lost(g, b))
 		return "each iteration of a string instruction traps if TF is set (SDM, Single-Step Exception); stock KVM forgets some when a device is read";
 	if (read_before_fault(a, b))
