@@ -167,19 +167,17 @@ void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len)
 	vcpu_write_rip(vcpu, rip + len);
 }
 
-/*
- * vmx_get_segment() - see struct vitro_backend
- */
-void vmx_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out)
+static __always_inline void get_segment(struct vitro_vmx *vmx, enum vitro_seg seg,
+					struct kvm_segment *out,
+					u64 (*read)(struct vitro_vmx *vmx, enum vmcs_field field))
 {
 	const struct vmx_segment_fields *f = &segments[seg];
-	struct vitro_vmx *vmx = to_vmx(vcpu);
-	u32 ar = vmx_read(vmx, f->ar);
+	u32 ar = read(vmx, f->ar);
 
 	memset(out, 0, sizeof(*out));
-	out->base = vmx_read(vmx, f->base);
-	out->limit = vmx_read(vmx, f->limit);
-	out->selector = vmx_read(vmx, f->selector);
+	out->base = read(vmx, f->base);
+	out->limit = read(vmx, f->limit);
+	out->selector = read(vmx, f->selector);
 	out->type = ar & VMX_AR_TYPE_MASK;
 	out->s = !!(ar & VMX_AR_S_MASK);
 	out->dpl = VMX_AR_DPL(ar);
@@ -190,6 +188,25 @@ void vmx_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_seg
 	out->l = !!(ar & VMX_AR_L_MASK);
 	out->db = !!(ar & VMX_AR_DB_MASK);
 	out->g = !!(ar & VMX_AR_G_MASK);
+}
+
+static noinline void get_segment_windowed(struct vitro_vmx *vmx, enum vitro_seg seg,
+					  struct kvm_segment *out)
+{
+	get_segment(vmx, seg, out, vmx_read_windowed);
+}
+
+/*
+ * vmx_get_segment() - see struct vitro_backend
+ *
+ * Two versions, like vmx_cache_reg(): user space and the emulator ask for many.
+ */
+void vmx_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out)
+{
+	if (static_branch_unlikely(&vmx_windowed))
+		get_segment_windowed(to_vmx(vcpu), seg, out);
+	else
+		get_segment(to_vmx(vcpu), seg, out, read_current);
 }
 
 /**
