@@ -143,12 +143,14 @@ static void repeat(void *arg)
 {
 	const unsigned int *n = arg;
 	unsigned int i;
+	long ret;
 
 	for (i = 0; i < REPEATS; i++) {
 		fault_arm(*n);
-		if (!load())
-			REQUIRE_OK(unload());
+		ret = load();
 		fault_disarm();
+		if (!ret)
+			REQUIRE_OK(unload());
 	}
 }
 
@@ -167,8 +169,8 @@ TEST_LIMIT(load_module, 1800)
 	for (n = points; n > points - own; n--) {
 		if (!fail_point(n))
 			continue;
-		refused++;
-		if (!last)
+		/* Not the very last, which may be tolerated in another load. */
+		if (refused++ < 5)
 			last = n;
 	}
 	test_note("%u points in a load, the last %u tried, %u refused", points, own, refused);
