@@ -544,7 +544,7 @@ TEST(warnings_out_of_reach)
 	struct vcpu *vcpu = vcpu_bare(vm, 0);
 	int i;
 
-	extreme_vm(vm);
+	extreme_vm(vm_new(VM_IRQCHIP));
 	extreme_vcpu(vcpu);
 	vcpu_free(vcpu);
 	for (i = 1; i < 100; i++) {

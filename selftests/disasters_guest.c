@@ -19,6 +19,7 @@
 #define TRAP_DB	1
 #define TRAP_UD	6
 #define TRAP_GP	13
+#define TRAP_PF	14
 
 /* Of a vCPU's binary statistics, the value of that name. */
 static uint64_t statistic(struct vcpu *vcpu, const char *name)
@@ -521,6 +522,57 @@ TEST(guest_tables_fetched_once)
 	CHECK(event == EVENT_DONE, "exit reason %u", vcpu->run->exit_reason);
 	CHECK_EQ(mixed, 0);
 	CHECK_EQ(n, 2000 * FLIP_BYTES);
+}
+
+static uint64_t refused;
+
+static void absent_guest(uint64_t arg)
+{
+	uint64_t i, si;
+
+	for (i = 0; i < arg; i++) {
+		si = GVA_FLIP + 8;
+		asm volatile("invlpg (%0)" : : "r"(GVA_FLIP) : "memory");
+		refused += GUEST_TRY("outsb", : "+S"(si) : "d"(0x99) : "memory") ==
+			   TRAP_PF;
+	}
+}
+
+/*
+ * An entry is present and leads to one page, or is not and has the address of another:
+ * what is used is what has been judged.
+ */
+TEST_LIMIT(guest_entry_judged_and_used, 120)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, absent_guest);
+	struct flipper flipper = { 0 };
+	uint32_t right = 0, wrong = 0;
+	pthread_t thread;
+	enum event event;
+
+	memset(vm_ptr(vm, GPA_FREE), 0x11, PAGE_SIZE);
+	memset(vm_ptr(vm, GPA_FREE + PAGE_SIZE), 0x22, PAGE_SIZE);
+	vm_map(vm, GVA_FLIP, GPA_FREE, PTE_P | PTE_W | PTE_U);
+	flipper.pte = vm_pte(vm, GVA_FLIP);
+	flipper.one = *flipper.pte;
+	flipper.other = (GPA_FREE + PAGE_SIZE) | PTE_W | PTE_U;
+	vcpu_arg(vcpu, 4000);
+	REQUIRE(!pthread_create(&thread, NULL, flip, &flipper), "pthread_create");
+	while ((event = vcpu_run(vcpu)) == EVENT_EXIT &&
+	       vcpu->run->exit_reason == KVM_EXIT_IO) {
+		uint8_t *data = (uint8_t *)vcpu->run + vcpu->run->io.data_offset;
+
+		right += *data == 0x11;
+		wrong += *data != 0x11;
+	}
+	flipper.stop = true;
+	pthread_join(thread, NULL);
+	CHECK(event == EVENT_DONE, "exit reason %u", vcpu->run->exit_reason);
+	test_note("%u reads, %llu page faults", right,
+		  (unsigned long long)GUEST_VAR(vm, refused));
+	CHECK_EQ(wrong, 0);
+	CHECK(right && GUEST_VAR(vm, refused), "the entry has not been met in both forms");
 }
 
 /* 32-bit code with PAE paging that has its PDPTEs loaded again and again, and a handler of #GP. */
