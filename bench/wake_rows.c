@@ -23,7 +23,7 @@
 static uint64_t ticks[BATCHES];
 static volatile uint64_t deadline, late;
 static volatile uint32_t asked, answered, heard;
-static volatile bool ready, stop;
+static volatile bool ready, spins, stop;
 
 static void x2apic_enable(void)
 {
@@ -96,8 +96,13 @@ static void pinger(uint64_t arg)
 		for (j = 0; j < ROUNDS; j++) {
 			asked++;
 			send(1, VECTOR_PING);
-			for (; heard != asked; cli())
-				sti_hlt();
+			while (heard != asked) {
+				if (spins)
+					take_interrupts();
+				else
+					sti_hlt();
+				cli();
+			}
 		}
 		ticks[i] = rdtsc() - start;
 	}
@@ -137,9 +142,9 @@ static void wait_ready(struct vm *vm)
  * Who wakes a thread then goes on until it sleeps. By the ordinary policy it would
  * depend on what was before whether the other one gets the processor at once.
  */
-static void take_turns(void)
+static void take_turns(int priority)
 {
-	struct sched_param param = { .sched_priority = 1 };
+	struct sched_param param = { .sched_priority = priority };
 
 	REQUIRE(!sched_setscheduler(0, SCHED_FIFO, &param), "SCHED_FIFO: %s", strerror(errno));
 }
@@ -150,11 +155,13 @@ static void ipi_row(const char *name, const void *arg)
 	struct vcpu *first = vcpu_new(vm, 0, pinger);
 	struct vcpu *second = vcpu_new(vm, 1, sleeper);
 
-	(void)arg;
-	take_turns();
+	GUEST_VAR(vm, spins) = arg;
+	/* Who is woken by one that spins has to go first, or it would wait for a tick. */
+	take_turns(arg ? 2 : 1);
 	vcpu_runnable(second);
 	vcpu_start(second);
 	wait_ready(vm);
+	take_turns(1);
 	EXPECT_DONE(first);
 	vcpu_join(second);
 	print_guest_ticks(vm, name, ROUNDS);
@@ -202,7 +209,7 @@ static void irqfd_row(const char *name, const void *arg)
 	int i, j;
 
 	(void)arg;
-	take_turns();
+	take_turns(1);
 	route_msi(vm);
 	irq.fd = REQUIRE_OK(eventfd(0, EFD_CLOEXEC));
 	io.fd = REQUIRE_OK(eventfd(0, EFD_CLOEXEC));
@@ -229,6 +236,7 @@ static void irqfd_row(const char *name, const void *arg)
 void wake_rows(void)
 {
 	bench_row("IPI that wakes another vCPU, and one back", ipi_row, NULL);
+	bench_row("IPI that wakes another vCPU, and one back to a running one", ipi_row, "spins");
 	bench_row("HLT, from the timer's deadline to the guest's handler", timer_row, NULL);
 	bench_row("HLT, from irqfd to the guest's handler, and back by ioeventfd", irqfd_row, NULL);
 }

@@ -13,6 +13,7 @@
 
 #include <linux/context_tracking.h>
 #include <linux/kvm.h>
+#include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
@@ -291,6 +292,8 @@ static void account_time(struct vitro_vcpu *vcpu)
  * IRQs stay off from the first entry to the last exit. That a signal or a
  * reschedule is due need be checked only once, by the caller: whoever makes
  * it due sends an IPI, which stays pending and ends the next entry at once.
+ * But a thread that an exit's handler has woken may be due on this very CPU,
+ * and then there is no IPI.
  *
  * Returns true if vcpu->exit is left to be handled.
  */
@@ -320,6 +323,8 @@ static bool inner_loop(struct vitro_vcpu *vcpu)
 		if (!vitro_handle_exit_fast(vcpu))
 			return true;
 		vcpu->stats.fast_exits++;
+		if (unlikely(test_preempt_need_resched()))
+			return false;
 	}
 }
 

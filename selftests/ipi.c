@@ -6,6 +6,7 @@
  *
  * $VITRO_IPI_MS: how long each case runs (500).
  */
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@
 #define X2APIC		1	/* by MSRs, else by MMIO */
 #define SPIN		2	/* wait with interrupts on, else in HLT */
 #define SIGNALS		4	/* signals end the vCPUs' runs at random moments */
+#define ONE_CPU		8	/* of the host; vCPU 1 has the higher priority, and HLTs */
 
 /* What a vCPU has got, in the guest's memory. */
 struct side {
@@ -41,6 +43,7 @@ struct side {
 static struct side sides[2];
 static volatile uint64_t mail[2];	/* numbers on their way */
 static volatile uint64_t last = ~0ULL;
+static volatile uint64_t delayed;	/* by vCPU 0, after it has woken vCPU 1 */
 static volatile bool stop;
 static uint64_t mode;
 
@@ -132,7 +135,7 @@ static void wait_for(struct side *side, volatile uint64_t *number)
 {
 	while (side->number < *number) {
 		side->exited = 0;
-		if (mode & SPIN)
+		if (mode & SPIN && !(mode & ONE_CPU && guest_cpu()->id))
 			take_interrupts();
 		else
 			sleep_enabled();
@@ -164,6 +167,8 @@ static void sender(uint64_t arg)
 		if (stop)
 			last = number + 1;
 		send(1, number);
+		if (sides[1].number != number)
+			delayed++;
 		wait_for(me(), &number);
 	}
 }
@@ -209,7 +214,7 @@ static uint64_t injections(struct vcpu *vcpu)
 
 struct runner {
 	struct vcpu *vcpu;
-	bool signals;
+	bool signals, one_cpu;
 	uint64_t injected;
 	unsigned int seed;
 };
@@ -235,6 +240,24 @@ static timer_t own_timer(void)
 	return timer;
 }
 
+static void set_priority(int priority)
+{
+	struct sched_param param = { .sched_priority = priority };
+
+	REQUIRE(!sched_setscheduler(0, SCHED_FIFO, &param), "SCHED_FIFO: %s", strerror(errno));
+}
+
+/* The calling thread will run before the vCPUs'. */
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	REQUIRE(!sched_setaffinity(0, sizeof(cpus), &cpus), "sched_setaffinity");
+	set_priority(3);
+}
+
 static void *run(void *arg)
 {
 	struct runner *runner = arg;
@@ -242,6 +265,8 @@ static void *run(void *arg)
 	enum event event;
 	timer_t timer;
 
+	if (runner->one_cpu)
+		set_priority(1 + vcpu->id);
 	if (!runner->signals) {
 		EXPECT_DONE(vcpu);
 		return NULL;
@@ -322,6 +347,8 @@ static void ping_pong(uint64_t how)
 
 	NEED_CAP(KVM_CAP_BINARY_STATS_FD);
 	catch_sigusr1();
+	if (how & ONE_CPU)
+		stay_on_one_cpu();
 	/* A page that moves would be missing in the middle of a delivery. */
 	madvise(vm->mem, vm->mem_size, MADV_NOHUGEPAGE);
 	GUEST_VAR(vm, mode) = how;
@@ -330,7 +357,8 @@ static void ping_pong(uint64_t how)
 	for (i = 0; i < 2; i++) {
 		EXPECT_SYNC(vcpu[i], 0);
 		runner[i] = (struct runner){
-			.vcpu = vcpu[i], .signals = how & SIGNALS, .seed = i,
+			.vcpu = vcpu[i], .signals = how & SIGNALS,
+			.one_cpu = how & ONE_CPU, .seed = i,
 			.injected = injections(vcpu[i]),
 		};
 	}
@@ -344,6 +372,8 @@ static void ping_pong(uint64_t how)
 		vcpu_join(vcpu[i]);
 		check_side(vm, &runner[i]);
 	}
+	if (how & ONE_CPU)
+		CHECK_EQ(GUEST_VAR(vm, delayed), 0);
 	test_note("%llu round trips", (unsigned long long)GUEST_VAR(vm, sides)[0].number);
 }
 
@@ -365,6 +395,12 @@ TEST_LIMIT(x2apic_spin, LIMIT_S)
 TEST_LIMIT(x2apic_spin_signals, LIMIT_S)
 {
 	ping_pong(X2APIC | SPIN | SIGNALS);
+}
+
+/* Who wakes a thread of a higher priority does not go on in the guest. */
+TEST_LIMIT(woken_at_once, LIMIT_S)
+{
+	ping_pong(X2APIC | SPIN | ONE_CPU);
 }
 
 TEST_LIMIT(mmio_hlt, LIMIT_S)
