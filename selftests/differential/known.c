@@ -64,6 +64,8 @@ static const struct rule rules[] = {
 	  "a request that falls before its acknowledgement is none (8259A data sheet); stock KVM's master does not see the slave's INT fall" },
 	{ ANY, ALL, ITEM_STATE_LAPIC, 4, 0xff000000,
 	  "vitro's APIC IDs are those of the vCPUs (SDM, Local APIC ID: model-specific whether it can be written)" },
+	{ ANY, ALL, ITEM_STATE_MSR, 0xc0000102, 0xffff000000000000,
+	  "QEMU takes any number for KERNEL_GS_BASE, and makes it canonical at the next VMLOAD, whenever that is" },
 	{ ANY, ALL, ITEM_STATE_MSR, 0x175, 0xffffffff00000000, sysenter },
 	{ ANY, ALL, ITEM_STATE_MSR, 0x176, 0xffffffff00000000, sysenter },
 	{ ANY, ALL, ITEM_SETUP, (uint32_t)KVM_SET_SREGS, 0,
@@ -248,6 +250,8 @@ static bool window(const struct item *a, const struct item *b)
 {
 	if (a->key == ITEM_EXIT && a->value == KVM_EXIT_IRQ_WINDOW_OPEN)
 		return b->key == ITEM_INJECT || b->key == ITEM_TRAP;
+	if (b->key == ITEM_EXIT && b->value == KVM_EXIT_IRQ_WINDOW_OPEN)
+		return a->key == ITEM_INJECT;
 	return a->key == ITEM_INJECT && (b->key == ITEM_MMIO || b->key == ITEM_IO);
 }
 
@@ -330,7 +334,8 @@ static bool host_shadow(const struct guest *g, const struct item *a, const struc
 /* A vector that the slave or the master makes up, as the request has gone. */
 static bool spurious_irq(const struct guest *g, const struct item *a, const struct item *b)
 {
-	return g->irqchip && a->key == ITEM_TRAP && (a->value & 7) == 7 && b->key != ITEM_TRAP;
+	return g->irqchip && a->key == ITEM_TRAP && (a->value & 7) == 7 &&
+	       (b->key != ITEM_TRAP || b->value < 32);
 }
 
 /* Has the guest initialised the master in a slot before this one? */
@@ -368,10 +373,8 @@ static bool bad_pdpte(const struct guest *g, const struct item *a, const struct 
 /* VMCALL is not AMD's: no privilege makes a difference. The #UD may meet with other faults. */
 static bool vmcall_on_amd(const struct guest *g, const struct item *a, const struct item *b)
 {
-	const struct item *kvm = trap_of(a), *vitro = trap_of(b);
-
-	return guest_on_amd(g) && step_of(g, b) == STEP_HYPERCALL && kvm && vitro &&
-	       (kvm->value == 13 || kvm->value == 8);
+	return guest_on_amd(g) && step_of(g, b) == STEP_HYPERCALL && trap_of(a) && trap_of(b) &&
+	       trap_of(a)->value < 32;
 }
 
 /* A string instruction on a device with TF set: stock KVM forgets the traps of iterations. */
