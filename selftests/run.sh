@@ -35,9 +35,11 @@ while [ $# -gt 0 ]; do
 done
 export VITRO_DEVICE
 
-# Kernels that watch themselves take their time.
+# Kernels that watch themselves take their time. Races are found by patience, which some
+# tests scale with it.
 case $(uname -r) in
-*-lab | *-kcsan) VITRO_SLOWNESS=${VITRO_SLOWNESS:-8} ;;
+*-lab) VITRO_SLOWNESS=${VITRO_SLOWNESS:-8} ;;
+*-kcsan) VITRO_SLOWNESS=${VITRO_SLOWNESS:-30} ;;
 esac
 export VITRO_SLOWNESS="${VITRO_SLOWNESS:-1}"
 limit=$((limit * VITRO_SLOWNESS))
