@@ -433,6 +433,17 @@ static bool wide_sfmask(const struct guest *g, const struct item *b)
 	       item_step(g, b)->kind == STEP_WRMSR && item_step(g, b)->arg == 0xc0000084;
 }
 
+/* After a MOV to CR3, on Intel: page tables are to be where there is no memory. */
+static bool tables_in_device(const struct guest *g, const struct item *a, const struct item *b)
+{
+	if (guest_on_amd(g) || step_of(g, b) != STEP_CR_WRITE || item_step(g, b)->arg != 3)
+		return false;
+	/* Both gave up, with different errors; or PAE's MOV to CR3 reads the first of them. */
+	return (a->key == ITEM_DETAIL && b->key == ITEM_DETAIL) ||
+	       (g->mode == MODE_PAE && a->key == ITEM_TRAP && a->value == 13 &&
+		b->key == ITEM_EXIT && b->value == KVM_EXIT_INTERNAL_ERROR);
+}
+
 /* What is in service when a PIC's initialisation begins. */
 static bool pic_begun_anew(const struct guest *g, const struct item *a, const struct item *b)
 {
@@ -521,6 +532,8 @@ const char *known_difference(const struct guest *g, const struct item *a,
 		return "an instruction that is begun again after an exit has not completed, so it has not trapped (SDM, Single-Step Exception); Bochs has kept the trap, where stock KVM has instructions begun again";
 	if (wide_sfmask(g, b))
 		return "the upper half of SFMASK is reserved, and reserved bits raise #GP (SDM, WRMSR); Bochs, whom stock KVM asks, drops them";
+	if (tables_in_device(g, a, b))
+		return "page tables where there is no memory: vitro gives up when they are read; stock KVM raises #GP for PAE's first entries, and gives up at the delivery of an event";
 	if (pic_begun_anew(g, a, b))
 		return "ICW1 begins the initialisation of a PIC, after which nothing is in service; stock KVM keeps what was";
 	if (delivery_by_device(b))
