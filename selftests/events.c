@@ -189,6 +189,62 @@ TEST(nmi)
 	EXPECT_DONE(vcpu);
 }
 
+/* An exit right before the IRET of an NMI's handler, which is that of an interrupt as well. */
+#define HANDLER_PORT	0x99
+
+extern const char exit_and_iret[];
+asm(".pushsection .text\n"
+    "exit_and_iret:\n"
+    "	out %al, $0x99\n"
+    "	iretq\n"
+    ".popsection");
+
+struct table_register {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+static void set_gate(unsigned int vector, uint64_t handler)
+{
+	struct table_register idt;
+	uint16_t *gate;
+
+	asm volatile("sidt %0" : "=m" (idt));
+	gate = (uint16_t *)(idt.base + 16 * vector);
+	gate[0] = handler;
+	gate[3] = handler >> 16;
+	gate[4] = handler >> 32;
+	gate[5] = handler >> 48;
+}
+
+static void same_iret_guest(uint64_t arg)
+{
+	(void)arg;
+	set_gate(NMI, (uint64_t)exit_and_iret);
+	set_gate(0x50, (uint64_t)exit_and_iret);
+	guest_sync(1, 0);
+	asm volatile("int $0x50" : : : "memory");
+}
+
+TEST(nmi_handler_has_ended)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, same_iret_guest);
+	struct kvm_vcpu_events events;
+
+	EXPECT_SYNC(vcpu, 1);
+	REQUIRE_OK(sys_ioctl_val(vcpu->fd, KVM_NMI, 0));
+	EXPECT_EXIT(vcpu, KVM_EXIT_IO);
+	CHECK_EQ(vcpu->run->io.port, HANDLER_PORT);
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events));
+	CHECK_EQ(events.nmi.masked, 1);
+	/* The interrupt's handler: RIP is as it was, but the NMI's has ended. */
+	EXPECT_EXIT(vcpu, KVM_EXIT_IO);
+	CHECK_EQ(vcpu->run->io.port, HANDLER_PORT);
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events));
+	CHECK_EQ(events.nmi.masked, 0);
+	EXPECT_DONE(vcpu);
+}
+
 static void exception_guest(uint64_t arg)
 {
 	uint64_t here;

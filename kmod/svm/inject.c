@@ -279,6 +279,8 @@ bool svm_iret_starts(struct svm_vcpu *svm)
 	if (svm->nmi == SVM_NMI_BLOCKED) {
 		svm->nmi = SVM_NMI_IRET;
 		svm->nmi_iret_rip = svm->vcpu.rip;
+		/* By the time somebody asks, the guest may have come to the same IRET again. */
+		svm->step = SVM_STEP_WATCH;
 	}
 	return svm->nmi_wanted;
 }
@@ -289,12 +291,14 @@ bool svm_iret_starts(struct svm_vcpu *svm)
  */
 void svm_start_step(struct svm_vcpu *svm)
 {
+	if (svm->step == SVM_STEP_WATCH)
+		return;
 	svm->step_tf = svm->vmcb->save.rflags & X86_EFLAGS_TF;
 	svm->vmcb->save.rflags |= X86_EFLAGS_TF;
 }
 
 /**
- * svm_end_step() - take the trap flag of svm_start_step() back
+ * svm_end_step() - take the trap flag of svm_start_step() back, or end the watch for an IRET
  * @svm:	the vCPU, after any exit of an entry with svm->step set
  * @stepped:	the exit is a #DB for a single step
  *
@@ -310,6 +314,12 @@ bool svm_end_step(struct svm_vcpu *svm, bool stepped)
 	struct vitro_vcpu *vcpu = &svm->vcpu;
 	bool executed_iret;
 
+	if (svm->step == SVM_STEP_WATCH) {
+		svm_check_iret(svm);
+		if (svm->nmi != SVM_NMI_IRET)
+			svm->step = SVM_STEP_NONE;
+		return false;
+	}
 	executed_iret = svm->step == SVM_STEP_IRET && vcpu->rip != svm->nmi_iret_rip;
 	svm->step = SVM_STEP_NONE;
 	if (!executed_iret && !svm->step_tf)

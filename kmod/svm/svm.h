@@ -60,9 +60,10 @@ enum svm_nmi_state {
 	SVM_NMI_IRET,		/* the IRET at nmi_iret_rip is about to execute */
 };
 
-/* What an entry single-steps for (svm_vcpu.step). */
+/* What an entry single-steps for (svm_vcpu.step), or what its exit is to be looked at for. */
 enum svm_step {
 	SVM_STEP_NONE,
+	SVM_STEP_WATCH,		/* no step: the exit shows whether an IRET has executed */
 	SVM_STEP_IRET,		/* to notice the end of an NMI handler */
 	SVM_STEP_SHADOW,	/* to notice the end of an interrupt shadow */
 };
