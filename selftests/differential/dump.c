@@ -30,8 +30,11 @@ void normal_sregs(struct kvm_sregs *s)
 	for (i = 0; i < 8; i++, seg++) {
 		seg->padding = 0;
 		/* Nothing but base and selector of an unusable segment means anything. */
-		if (!seg->unusable)
+		if (!seg->unusable) {
+			/* What is loaded has been accessed. */
+			seg->type |= seg->s;
 			continue;
+		}
 		seg->limit = 0;
 		seg->type = 0;
 		seg->present = 0;

@@ -34,6 +34,12 @@ static const char clflush[] =
 static const char after_init[] =
 	"INIT leaves segments accessed (SDM, Processor State After Reset); stock KVM's VMCB has them not accessed, and a 16-bit TSS";
 
+static const char apic_id[] =
+	"vitro's APIC IDs are those of the vCPUs (SDM, Local APIC ID: model-specific whether it can be written)";
+
+static const char cr0_reserved[] =
+	"a write to CR0, and CLTS, clear its reserved bits (SDM, Control Registers); QEMU keeps them";
+
 static const char cpuid_topology[] =
 	"CPUID leaf 0xB echoes any subleaf in CL (SDM, CPUID); stock KVM does so only if the table has subleaf 1";
 
@@ -62,8 +68,7 @@ static const struct rule rules[] = {
 	  "the EOI register cannot be read (SDM, Local APIC Register Address Map): vitro answers 0, stock KVM what its buffer held" },
 	{ ANY, ALL, ITEM_STATE_PIC, 0, 0x400,
 	  "a request that falls before its acknowledgement is none (8259A data sheet); stock KVM's master does not see the slave's INT fall" },
-	{ ANY, ALL, ITEM_STATE_LAPIC, 4, 0xff000000,
-	  "vitro's APIC IDs are those of the vCPUs (SDM, Local APIC ID: model-specific whether it can be written)" },
+	{ ANY, ALL, ITEM_STATE_LAPIC, 4, 0xff000000, apic_id },
 	{ ANY, ALL, ITEM_STATE_MSR, 0xc0000102, 0xffff000000000000,
 	  "QEMU takes any number for KERNEL_GS_BASE, and makes it canonical at the next VMLOAD, whenever that is" },
 	{ ANY, ALL, ITEM_STATE_MSR, 0x175, 0xffffffff00000000, sysenter },
@@ -71,6 +76,8 @@ static const struct rule rules[] = {
 	{ ANY, ALL, ITEM_SETUP, (uint32_t)KVM_SET_SREGS, 0,
 	  "vitro refuses special registers that contradict the manuals; stock KVM lets the entry fail, or clears what it does not know" },
 	{ STEP_CPUID, 0xb, 0xb, ANY, ANY, 0, cpuid_topology },
+	{ STEP_CR_WRITE, 0, 0, ITEM_SPECIAL, ANY, 0, cr0_reserved },
+	{ STEP_CR_WRITE, 6, 6, ITEM_SPECIAL, ANY, 0, cr0_reserved },
 	{ ANY, ALL, ITEM_MEMORY, ANY, 0x0000004000000040,
 	  "a write to a device's page sets the dirty bit (SDM, Accessed and Dirty Flags); stock KVM skips the guest's page tables then" },
 	{ ANY, ALL, ITEM_STATE_SREGS, 1, 1ULL << 48, after_init },
@@ -114,6 +121,16 @@ static unsigned int first_slot(const struct item *item)
 	return item->slot < slot ? item->slot + 1U : 0;
 }
 
+/* And after that slot, before the guest says that it is done. */
+static unsigned int last_slot(const struct guest *g, const struct item *item)
+{
+	const struct item *io = item->key == ITEM_IO_DATA ? item - 1 : item;
+
+	if (io->key == ITEM_IO && (uint16_t)io->value == DONE_PORT)
+		return g->nr_slots - 1;
+	return item->slot;
+}
+
 /* @item: the one of @a and @b in whose slot the rule's step is looked for. */
 static bool matches(const struct rule *rule, const struct guest *g, const struct item *a,
 		    const struct item *b, const struct item *item)
@@ -131,7 +148,7 @@ static bool matches(const struct rule *rule, const struct guest *g, const struct
 		return true;
 	if (item->slot >= g->nr_slots)
 		return false;
-	for (i = first_slot(item); i <= item->slot; i++) {
+	for (i = first_slot(item); i <= last_slot(g, item); i++) {
 		step = &g->steps[i];
 		if (step->kind == rule->step && step->arg >= rule->first &&
 		    step->arg <= rule->last)
@@ -195,8 +212,11 @@ static bool accessed_pdpte(const struct guest *g, const struct item *a, const st
 		return false;
 	if (a->key == ITEM_EXIT && a->value == KVM_EXIT_INTERNAL_ERROR)
 		return b->key != ITEM_EXIT;
-	return trap && ((trap->value == 13 && (step == STEP_CR_WRITE || step == STEP_LMSW)) ||
-			(a->key == ITEM_TRAP && a->value == 14 && b->value != 14));
+	/* #GP, or what comes of it. */
+	if (trap && (trap->value == 13 || trap->value == 8) &&
+	    (step == STEP_CR_WRITE || step == STEP_LMSW))
+		return true;
+	return a->key == ITEM_TRAP && a->value == 14 && b->value != 14;
 }
 
 /* What an IRET from an NMI handler uncovers: without virtual NMIs stock KVM notices it late. */
@@ -284,11 +304,14 @@ static bool after_crash(const struct item *item)
 					  item->value == KVM_EXIT_INTERNAL_ERROR);
 }
 
-/* CR3 points to where there is no memory, or none that accessed bits can be written to. */
+/* Page tables are where there is no memory, or none that accessed bits can be written to. */
 static bool tables_nowhere(const struct item *a, const struct item *b)
 {
-	return a->key == ITEM_END && (int64_t)a->value == -4 && b->key == ITEM_EXIT &&
-	       (b->value == KVM_EXIT_INTERNAL_ERROR || b->value == KVM_EXIT_SHUTDOWN);
+	if (b->key != ITEM_EXIT ||
+	    (b->value != KVM_EXIT_INTERNAL_ERROR && b->value != KVM_EXIT_SHUTDOWN))
+		return false;
+	return (a->key == ITEM_END && (int64_t)a->value == -4) ||
+	       (a->key == ITEM_TRAP && a->value == 14);
 }
 
 /* The same in PAE mode: stock KVM goes on with what it knew of the old tables. */
@@ -313,6 +336,19 @@ static bool subleaf_in_cl(const struct guest *g, const struct item *item)
 	for (i = 0; i < g->nr_slots; i++)
 		if (g->steps[i].kind == STEP_CPUID && g->steps[i].arg == 0xb)
 			return item->key == ITEM_STATE_REGS && item->index == 2;
+	return false;
+}
+
+/* Stock KVM's guest has given itself another APIC ID: a message does not find it. */
+static bool other_apic_id(const struct guest *g, const struct item *a, const struct item *b)
+{
+	unsigned int i;
+
+	if (a->key != ITEM_INJECT || b->key != ITEM_INJECT || a->value || b->value != 1)
+		return false;
+	for (i = 0; i < g->nr_slots && i <= b->slot; i++)
+		if (g->steps[i].kind == STEP_APIC)
+			return true;
 	return false;
 }
 
@@ -380,10 +416,10 @@ static bool vmcall_on_amd(const struct guest *g, const struct item *a, const str
 /* A string instruction on a device with TF set: stock KVM forgets the traps of iterations. */
 static bool iteration_lost(const struct guest *g, const struct item *b)
 {
+	const struct item *trap = trap_of(b);
 	uint32_t step = step_of(g, b);
 
-	return b->key == ITEM_TRAP && b->value == 1 &&
-	       (step == STEP_STRING || step == STEP_STRING_PORT);
+	return trap && trap->value == 1 && (step == STEP_STRING || step == STEP_STRING_PORT);
 }
 
 /* Reading, changing, writing: the write is checked first. INS is alike. */
@@ -499,11 +535,13 @@ const char *known_difference(const struct guest *g, const struct item *a,
 	if (lmsle(g, a, b))
 		return "EFER.LMSLE is refused, as not all processors have it (APM, EFER); with stock KVM the entry fails";
 	if (tables_nowhere(a, b))
-		return "page tables are where there is no memory, or none to be written: vitro says so, stock KVM tries for ever";
+		return "page tables are where there is no memory, or none to be written: vitro says so, stock KVM tries for ever or takes them for empty";
 	if (old_pdpte(g, a, b))
 		return "page tables are where there is no memory; stock KVM emulates with PAE's old page-directory pointers";
 	if (ins_to_device(g, a, b))
 		return "INS writes to a device as to memory (SDM, INS); stock KVM loses what a repeated one writes";
+	if (other_apic_id(g, a, b))
+		return apic_id;
 	if (not_emulated(g, a, b))
 		return "vitro does not emulate on a device what no driver uses there, such as PUSHA, and says so";
 	if (after_icw1(g, a, b))

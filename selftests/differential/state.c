@@ -301,7 +301,7 @@ static void other_registers(struct guest *g)
 static void spoil(struct guest *g)
 {
 	struct kvm_sregs *s = &g->sregs;
-	struct kvm_segment *seg = &s->cs + rng_below(&g->rng, guest_on_amd(g) ? 6 : 8);
+	struct kvm_segment *seg = &s->cs + rng_below(&g->rng, guest_on_amd(g) ? 6 : 8), cs = s->cs;
 	uint64_t bit = 1ULL << rng_below(&g->rng, 64);
 
 	switch (rng_below(&g->rng, 6)) {
@@ -326,11 +326,9 @@ static void spoil(struct guest *g)
 		seg->present ^= one_in(&g->rng, 3);
 		seg->limit = rng_value(&g->rng);
 		seg->unusable ^= one_in(&g->rng, 3);
-		/* Code that is not present: TCG runs it, and KVM's emulator does not. */
-		if (guest_on_amd(g) && seg == &s->cs) {
-			seg->present = 1;
-			seg->unusable = 0;
-		}
+		/* Code that is not present, or beyond the limit: TCG runs it, KVM's emulator does not. */
+		if (guest_on_amd(g))
+			s->cs = cs;
 	}
 }
 
