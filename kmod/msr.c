@@ -38,6 +38,22 @@
 	 ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR |	\
 	 ARCH_CAP_RRSBA | ARCH_CAP_PBRSB_NO)
 
+/* Registers that are read as zero, and that systems also write to: what is written is dropped. */
+static bool drops_writes(u32 msr)
+{
+	switch (msr) {
+	case MSR_IA32_BBL_CR_CTL3:
+	case MSR_VM_HSAVE_PA:
+	case MSR_K7_EVNTSEL0 ... MSR_K7_EVNTSEL3:
+	case MSR_K7_PERFCTR0 ... MSR_K7_PERFCTR3:
+	case MSR_P6_EVNTSEL0 ... MSR_P6_EVNTSEL1:
+	case MSR_P6_PERFCTR0 ... MSR_P6_PERFCTR1:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /*
  * Registers of model-specific monitoring that systems touch without asking
  * CPUID: they read as zero.
@@ -55,31 +71,9 @@ static bool reads_as_zero(u32 msr)
 	case MSR_IA32_LASTINTFROMIP:
 	case MSR_IA32_LASTINTTOIP:
 	case MSR_IA32_PERF_CTL:
-	case MSR_IA32_BBL_CR_CTL3:
-	case MSR_VM_HSAVE_PA:
-	case MSR_K7_EVNTSEL0 ... MSR_K7_EVNTSEL3:
-	case MSR_K7_PERFCTR0 ... MSR_K7_PERFCTR3:
-	case MSR_P6_EVNTSEL0 ... MSR_P6_EVNTSEL1:
-	case MSR_P6_PERFCTR0 ... MSR_P6_PERFCTR1:
 		return true;
 	default:
-		return false;
-	}
-}
-
-/* Those of them that systems also write to: what is written is dropped. */
-static bool drops_writes(u32 msr)
-{
-	switch (msr) {
-	case MSR_IA32_BBL_CR_CTL3:
-	case MSR_VM_HSAVE_PA:
-	case MSR_K7_EVNTSEL0 ... MSR_K7_EVNTSEL3:
-	case MSR_K7_PERFCTR0 ... MSR_K7_PERFCTR3:
-	case MSR_P6_EVNTSEL0 ... MSR_P6_EVNTSEL1:
-	case MSR_P6_PERFCTR0 ... MSR_P6_PERFCTR1:
-		return true;
-	default:
-		return false;
+		return drops_writes(msr);
 	}
 }
 
