@@ -123,6 +123,7 @@ static void look_at_msrs(uint64_t seed, uint64_t round)
 static void guest(uint64_t seed)
 {
 	uint64_t round, value, wrong;
+	uint32_t taken;
 	unsigned int i;
 
 	set_up(seed);
@@ -135,8 +136,10 @@ static void guest(uint64_t seed)
 			wrong += memory[i] != mix(seed + i);
 		G_CHECK_EQ(wrong, 0);
 
+		/* More than one may come: TCG delivers some twice, see docs/machines.md. */
+		taken = guest_cpu()->taken[TIMER_VECTOR];
 		apic_write(APIC_TMICT, 1000);
-		while (guest_cpu()->taken[TIMER_VECTOR] != (uint32_t)round + 1)
+		while (guest_cpu()->taken[TIMER_VECTOR] == taken)
 			sti_hlt();
 		cli();
 		guest_sync(round, value);
