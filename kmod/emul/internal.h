@@ -295,6 +295,8 @@ int emul_run_port(struct emul_ctx *ctx, struct emul_args *a);
 
 /* vector.c */
 int emul_run_vector(struct emul_ctx *ctx, struct emul_args *a);
+
+/* system.c */
 int emul_run_store_system(struct emul_ctx *ctx, struct emul_args *a);
 
 #endif

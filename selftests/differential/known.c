@@ -5,6 +5,7 @@
  * A rule names the step in whose slot the difference showed, and the item; what it does
  * not name may be anything.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "result.h"
@@ -87,13 +88,19 @@ static const struct rule rules[] = {
 	  "a fault in the delivery of INT n, INT3 or INTO is reported at the instruction (SDM, Saved Program Counter); stock KVM without NRIPS reports the next" },
 };
 
+/* Only the time limit has ended the guest. */
+static bool endless(const struct item *item)
+{
+	return item->key == ITEM_END && (int64_t)item->value == -EINTR;
+}
+
 /* Stock KVM gives up on an instruction that vitro emulates: an error, #UD for users, or a loop. */
 static bool kvm_cannot_emulate(const struct item *a, const struct item *b)
 {
 	bool gave_up = (a->key == ITEM_EXIT && a->value == KVM_EXIT_INTERNAL_ERROR) ||
 		       (a->key == ITEM_TRAP && a->value == 6);
 
-	return (gave_up || (a->key == ITEM_END && (int64_t)a->value == -4)) && b->key == ITEM_MMIO;
+	return (gave_up || endless(a)) && b->key == ITEM_MMIO;
 }
 
 /* Memory that a pass has not listed has not changed. */
@@ -131,13 +138,25 @@ static unsigned int last_slot(const struct guest *g, const struct item *item)
 	return item->slot;
 }
 
-/* @item: the one of @a and @b in whose slot the rule's step is looked for. */
-static bool matches(const struct rule *rule, const struct guest *g, const struct item *a,
-		    const struct item *b, const struct item *item)
+/* Is there such a step, with an argument from @first to @last, in one of these slots? */
+static bool has_step(const struct guest *g, unsigned int from, unsigned int to, uint32_t kind,
+		     uint32_t first, uint32_t last)
 {
 	const struct step *step;
 	unsigned int i;
 
+	for (i = from; i <= to && i < g->nr_slots; i++) {
+		step = &g->steps[i];
+		if (step->kind == kind && step->arg >= first && step->arg <= last)
+			return true;
+	}
+	return false;
+}
+
+/* @item: the one of @a and @b in whose slot the rule's step is looked for. */
+static bool matches(const struct rule *rule, const struct guest *g, const struct item *a,
+		    const struct item *b, const struct item *item)
+{
 	if (rule->bits && (value_of(g, a, b) ^ value_of(g, b, a)) & ~rule->bits)
 		return false;
 	if (rule->key != ANY && rule->key != item->key)
@@ -148,13 +167,8 @@ static bool matches(const struct rule *rule, const struct guest *g, const struct
 		return true;
 	if (item->slot >= g->nr_slots)
 		return false;
-	for (i = first_slot(item); i <= last_slot(g, item); i++) {
-		step = &g->steps[i];
-		if (step->kind == rule->step && step->arg >= rule->first &&
-		    step->arg <= rule->last)
-			return true;
-	}
-	return false;
+	return has_step(g, first_slot(item), last_slot(g, item), rule->step, rule->first,
+			rule->last);
 }
 
 /* Was the last exit before this item a write to a device? */
@@ -175,6 +189,15 @@ static const struct item *trap_of(const struct item *item)
 	while (item->key > ITEM_TRAP && item->key <= ITEM_TRAP_DR6)
 		item--;
 	return item->key == ITEM_TRAP ? item : NULL;
+}
+
+/* The IP in the frame of an exception, or ~0. */
+static uint64_t frame_ip(const struct item *trap)
+{
+	for (trap++; trap->key > ITEM_TRAP && trap->key <= ITEM_TRAP_DR6; trap++)
+		if (trap->key == ITEM_TRAP_IP)
+			return trap->value;
+	return ~0ULL;
 }
 
 /* With TF set, vitro has a #DB for the guest where stock KVM has none, or a later one. */
@@ -229,14 +252,9 @@ static bool nmi_first(const struct guest *g, const struct item *a, const struct 
 /* Did an exception or interrupt come in the handler of another? @trap: its item. */
 static bool in_handler(const struct guest *g, const struct item *trap)
 {
-	const struct item *ip = trap;
-	uint64_t offset;
+	uint64_t offset = frame_ip(trap) - (guest_bits(g) == 16 ? 0 : CODE_BASE);
 
-	do
-		ip++;
-	while (ip->key > ITEM_TRAP && ip->key < ITEM_TRAP_IP);
-	offset = ip->value - (guest_bits(g) == 16 ? 0 : CODE_BASE);
-	return ip->key == ITEM_TRAP_IP && offset >= STUBS && offset < CODE_SIZE;
+	return offset >= STUBS && offset < CODE_SIZE;
 }
 
 /*
@@ -310,8 +328,7 @@ static bool tables_nowhere(const struct item *a, const struct item *b)
 	if (b->key != ITEM_EXIT ||
 	    (b->value != KVM_EXIT_INTERNAL_ERROR && b->value != KVM_EXIT_SHUTDOWN))
 		return false;
-	return (a->key == ITEM_END && (int64_t)a->value == -4) ||
-	       (a->key == ITEM_TRAP && a->value == 14);
+	return endless(a) || (a->key == ITEM_TRAP && a->value == 14);
 }
 
 /* The same in PAE mode: stock KVM goes on with what it knew of the old tables. */
@@ -331,25 +348,15 @@ static bool ins_to_device(const struct guest *g, const struct item *a, const str
 /* What CPUID leaf 0xB left in CL, if nothing looked at it before the end. */
 static bool subleaf_in_cl(const struct guest *g, const struct item *item)
 {
-	unsigned int i;
-
-	for (i = 0; i < g->nr_slots; i++)
-		if (g->steps[i].kind == STEP_CPUID && g->steps[i].arg == 0xb)
-			return item->key == ITEM_STATE_REGS && item->index == 2;
-	return false;
+	return item->key == ITEM_STATE_REGS && item->index == 2 &&
+	       has_step(g, 0, MAX_SLOTS, STEP_CPUID, 0xb, 0xb);
 }
 
 /* Stock KVM's guest has given itself another APIC ID: a message does not find it. */
 static bool other_apic_id(const struct guest *g, const struct item *a, const struct item *b)
 {
-	unsigned int i;
-
-	if (a->key != ITEM_INJECT || b->key != ITEM_INJECT || a->value || b->value != 1)
-		return false;
-	for (i = 0; i < g->nr_slots && i <= b->slot; i++)
-		if (g->steps[i].kind == STEP_APIC)
-			return true;
-	return false;
+	return a->key == ITEM_INJECT && b->key == ITEM_INJECT && !a->value && b->value == 1 &&
+	       has_step(g, 0, b->slot, STEP_APIC, ALL);
 }
 
 static bool not_emulated(const struct guest *g, const struct item *a, const struct item *b)
@@ -377,24 +384,17 @@ static bool spurious_irq(const struct guest *g, const struct item *a, const stru
 /* Has the guest initialised the master in a slot before this one? */
 static bool after_icw1(const struct guest *g, const struct item *a, const struct item *b)
 {
-	unsigned int i;
-
-	if (!g->irqchip || a->key != ITEM_TRAP || b->key == ITEM_TRAP)
-		return false;
-	for (i = 0; i < g->nr_slots && i <= b->slot; i++)
-		if (g->steps[i].kind == STEP_PORT && g->steps[i].arg == 0x20)
-			return true;
-	return false;
+	return g->irqchip && a->key == ITEM_TRAP && b->key != ITEM_TRAP &&
+	       has_step(g, 0, b->slot, STEP_PORT, 0x20, 0x20);
 }
 
 /* On Intel, too, stock KVM has some of AMD's registers. */
 static bool amd_msr_on_intel(const struct guest *g, const struct item *item)
 {
-	const struct step *step;
+	const struct step *step = item_step(g, item);
 
-	if (guest_on_amd(g) || item->slot >= g->nr_slots)
+	if (guest_on_amd(g))
 		return false;
-	step = &g->steps[item->slot];
 	return (step->kind == STEP_RDMSR || step->kind == STEP_WRMSR) &&
 	       step->arg >> 16 == 0xc001;
 }
@@ -435,12 +435,7 @@ static bool read_before_fault(const struct item *a, const struct item *b)
 /* The IP in the frame of a #DB; ~0 if the exception is another. */
 static uint64_t debug_trap_ip(const struct item *trap)
 {
-	if (trap->value != 1)
-		return ~0ULL;
-	for (trap++; trap->key > ITEM_TRAP && trap->key <= ITEM_TRAP_DR6; trap++)
-		if (trap->key == ITEM_TRAP_IP)
-			return trap->value;
-	return ~0ULL;
+	return trap->value == 1 ? frame_ip(trap) : ~0ULL;
 }
 
 /*
@@ -483,14 +478,10 @@ static bool tables_in_device(const struct guest *g, const struct item *a, const 
 /* What is in service when a PIC's initialisation begins. */
 static bool pic_begun_anew(const struct guest *g, const struct item *a, const struct item *b)
 {
-	unsigned int i;
-
 	if (a->key != ITEM_STATE_PIC || (a->value ^ b->value) & ~0xff000000ULL)
 		return false;
-	for (i = 0; i < g->nr_slots; i++)
-		if (g->steps[i].kind == STEP_PORT && (g->steps[i].arg & ~0x80U) == 0x20)
-			return true;
-	return false;
+	return has_step(g, 0, MAX_SLOTS, STEP_PORT, 0x20, 0x20) ||
+	       has_step(g, 0, MAX_SLOTS, STEP_PORT, 0xa0, 0xa0);
 }
 
 /* An event is to be delivered by way of a device, its stack for instance. */

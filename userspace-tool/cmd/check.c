@@ -13,11 +13,15 @@
 #define STATUS_NO	1
 #define STATUS_USAGE	2
 
-static void line(const char *verdict, const char *name, const char *fmt, va_list args)
+/* @remedy: what to do about it, or NULL */
+static void line(const char *verdict, const char *name, const char *remedy, const char *fmt,
+		 va_list args)
 {
 	printf("%-5s %-20s ", verdict, name);
 	vprintf(fmt, args);
 	putchar('\n');
+	if (remedy)
+		printf("%-26s => %s\n", "", remedy);
 }
 
 void check_pass(struct check *c, const char *name, const char *fmt, ...)
@@ -25,7 +29,7 @@ void check_pass(struct check *c, const char *name, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	line("PASS", name, fmt, args);
+	line("PASS", name, NULL, fmt, args);
 	va_end(args);
 }
 
@@ -34,9 +38,8 @@ void check_fail(struct check *c, const char *name, const char *remedy, const cha
 	va_list args;
 
 	va_start(args, fmt);
-	line("FAIL", name, fmt, args);
+	line("FAIL", name, remedy, fmt, args);
 	va_end(args);
-	printf("%-26s => %s\n", "", remedy);
 	c->failures++;
 }
 
@@ -48,9 +51,8 @@ void check_unknown(struct check *c, const char *name, const char *remedy, const 
 	if (c->loaded)
 		return;
 	va_start(args, fmt);
-	line("?", name, fmt, args);
+	line("?", name, remedy, fmt, args);
 	va_end(args);
-	printf("%-26s => %s\n", "", remedy);
 	c->unknowns++;
 }
 
@@ -59,7 +61,7 @@ void check_info(struct check *c, const char *name, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	line("INFO", name, fmt, args);
+	line("INFO", name, NULL, fmt, args);
 	va_end(args);
 }
 
@@ -68,9 +70,8 @@ void check_advise(struct check *c, const char *name, const char *advice, const c
 	va_list args;
 
 	va_start(args, fmt);
-	line("INFO", name, fmt, args);
+	line("INFO", name, advice, fmt, args);
 	va_end(args);
-	printf("%-26s => %s\n", "", advice);
 }
 
 static void check_vendor(struct check *c)
