@@ -24,6 +24,7 @@
 #include "cr.h"
 #include "insn.h"
 #include "irqchip/irqchip.h"
+#include "mmio.h"
 #include "msr.h"
 #include "run.h"
 #include "trace.h"
@@ -197,14 +198,10 @@ static bool exit_tdp_fault_fast(struct vitro_vcpu *vcpu)
 	result = vitro_tdp_fault_fast(vcpu, exit->fault.gpa, exit->fault.access);
 	if (trace_vitro_tdp_fault_enabled())
 		trace_vitro_tdp_fault(vcpu->id, exit->fault.gpa, exit->fault.access, result, true);
+	if (result == VITRO_TDP_MMIO)
+		return vitro_mmio_mov_fast(vcpu);
+	vcpu->emul->mov = NULL;
 	return result == VITRO_TDP_DONE;
-}
-
-/* Was an event on its way into the guest, so that it will be injected once more? */
-static bool delivery_interrupted(const struct vitro_vcpu *vcpu)
-{
-	return vcpu->events.exception.injected || vcpu->events.irq.injected ||
-	       vcpu->events.nmi.injected;
 }
 
 /*
@@ -229,12 +226,15 @@ static int exit_tdp_fault(struct vitro_vcpu *vcpu)
 	enum vitro_tdp_result result;
 	int err = -EFAULT;
 
+	/* Its first part was done in the inner loop. */
+	if (vcpu->emul->mov)
+		return vitro_mmio_mov(vcpu);
 	result = vitro_tdp_fault(vcpu, exit->fault.gpa, exit->fault.access, &err);
 	if (trace_vitro_tdp_fault_enabled())
 		trace_vitro_tdp_fault(vcpu->id, exit->fault.gpa, exit->fault.access, result, false);
 	switch (result) {
 	case VITRO_TDP_MMIO:
-		if (delivery_interrupted(vcpu))
+		if (vitro_event_on_its_way(vcpu))
 			return delivery_failed(vcpu);
 		return vitro_emulate_insn(vcpu);
 	case VITRO_TDP_ERROR:

@@ -7,6 +7,8 @@
  * answer is there, the same instruction is executed again and finds it in
  * vcpu->io.reads. Device writes are posted: the instruction completes, then
  * user space gets them one by one.
+ *
+ * Most instructions that access devices need none of this: see mmio_mov.c.
  */
 #define pr_fmt(fmt) "vitro: " fmt
 
@@ -23,14 +25,17 @@
 #include "emul/emul.h"
 #include "insn.h"
 #include "insn_mode.h"
-#include "iobus.h"
 #include "irqchip/irqchip.h"
+#include "mmio.h"
 #include "pio.h"
 #include "vm.h"
 #include "xstate.h"
 
 int vitro_emul_alloc(struct vitro_vcpu *vcpu)
 {
+	/* What kmalloc() would round it up to anyway. */
+	static_assert(sizeof(*vcpu->emul) <= 2048);
+
 	vcpu->emul = kzalloc(sizeof(*vcpu->emul), GFP_KERNEL_ACCOUNT);
 	return vcpu->emul ? 0 : -ENOMEM;
 }
@@ -101,22 +106,6 @@ static bool is_device(struct vitro_vcpu *vcpu, u64 gpa, bool write)
 	return !slot || (write && slot->flags & KVM_MEM_READONLY);
 }
 
-/* 0 if a device in the kernel has taken the access. */
-static int kernel_mmio_read(struct vitro_vcpu *vcpu, u64 gpa, unsigned int len, void *data)
-{
-	if (vitro_lapic_owns(vcpu, gpa))
-		return vitro_lapic_mmio_read(vcpu, offset_in_page(gpa), len, data);
-	return vitro_iobus_read(vcpu, VITRO_BUS_MMIO, gpa, len, data);
-}
-
-static int kernel_mmio_write(struct vitro_vcpu *vcpu, u64 gpa, unsigned int len,
-			     const void *data)
-{
-	if (vitro_lapic_owns(vcpu, gpa))
-		return vitro_lapic_mmio_write(vcpu, offset_in_page(gpa), len, data);
-	return vitro_iobus_write(vcpu, VITRO_BUS_MMIO, gpa, len, data);
-}
-
 /* One device read of up to eight bytes. EMUL_STOP with data, or EMUL_PENDING. */
 static int read_device(struct vitro_vcpu *vcpu, u64 gpa, void *buf, unsigned int len)
 {
@@ -136,7 +125,7 @@ static int read_device(struct vitro_vcpu *vcpu, u64 gpa, void *buf, unsigned int
 	f = &io->reads[io->nr_reads++];
 	f->gpa = gpa;
 	f->len = len;
-	f->done = !kernel_mmio_read(vcpu, gpa, len, f->data);
+	f->done = !vitro_mmio_kernel_read(vcpu, gpa, len, f->data);
 	if (!f->done)
 		return EMUL_PENDING;
 	io->next_read++;
@@ -150,7 +139,7 @@ static void write_device(struct vitro_vcpu *vcpu, u64 gpa, const void *buf, unsi
 	struct vitro_io_state *io = &vcpu->io;
 	struct vitro_mmio_fragment *f;
 
-	if (!kernel_mmio_write(vcpu, gpa, len, buf))
+	if (!vitro_mmio_kernel_write(vcpu, gpa, len, buf))
 		return;
 	if (io->nr_writes == VITRO_MAX_FRAGMENTS)
 		return;
@@ -559,7 +548,7 @@ static int emulation_done(struct vitro_vcpu *vcpu, u64 old_rip)
 	if (vcpu_rip(vcpu) != old_rip)
 		vitro_backend->set_shadow(vcpu, 0);
 	/* Each iteration of a string instruction is a step. */
-	if (traced && (vcpu_rip(vcpu) != old_rip || vcpu->emul->again))
+	if (traced && (vcpu_rip(vcpu) != old_rip || vcpu->emul->ctx.again))
 		vitro_queue_db(vcpu, DR6_BS);
 	if (vcpu->io.pio.pending) {
 		vcpu->io.pio.pending = false;
@@ -583,7 +572,7 @@ static void queue_fault(struct vitro_vcpu *vcpu, const struct emul_exception *fa
 /* @replay: user space has answered; the instruction is the same as before. */
 static int emulate(struct vitro_vcpu *vcpu, bool replay)
 {
-	struct emul_ctx *ctx = vcpu->emul;
+	struct emul_ctx *ctx = &vcpu->emul->ctx;
 	u64 old_rip = vcpu_rip(vcpu);
 	int r;
 

@@ -22,7 +22,7 @@
 #include "walk.h"
 
 struct vitro_vm;
-struct emul_ctx;
+struct vitro_emul;
 struct vitro_explain;
 struct vitro_lapic;
 
@@ -236,7 +236,7 @@ struct vitro_vcpu {
 
 	struct vitro_exit exit;		/* (t) the last exit */
 	struct vitro_io_state io;	/* (t) */
-	struct emul_ctx *emul;		/* (t) the emulator's, see mmio.c */
+	struct vitro_emul *emul;	/* (t) see mmio.h */
 	/* (t) finishes the last user-space exit at the next KVM_RUN ... */
 	int (*complete)(struct vitro_vcpu *vcpu);
 	u64 complete_rip;		/* (t) ... if RIP is still this */
@@ -343,6 +343,13 @@ static inline void vcpu_write_gpr(struct vitro_vcpu *vcpu, unsigned int n, u64 v
 		vcpu_write_rsp(vcpu, value);
 	else
 		vcpu->gpr[n & 15] = value;
+}
+
+/* Did the last exit keep an event from reaching the guest? It will be injected once more. */
+static inline bool vitro_event_on_its_way(const struct vitro_vcpu *vcpu)
+{
+	return vcpu->events.exception.injected || vcpu->events.irq.injected ||
+	       vcpu->events.nmi.injected;
 }
 
 static inline void vitro_request(struct vitro_vcpu *vcpu, enum vitro_request req)

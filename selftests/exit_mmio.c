@@ -134,6 +134,120 @@ TEST(read_sizes)
 	CHECK_EQ(device.reads, 11);
 }
 
+/* Addresses of all forms, and one more access by each to see what was kept right. */
+static void address_guest(uint64_t arg)
+{
+	uint64_t v, i;
+
+	(void)arg;
+	for (i = 0; i < 3; i++) {
+		asm volatile("movl -0x80(%1,%2,8), %k0" : "=r"(v)
+			     : "r"(GPA_MMIO + 0x80), "r"(2 + i));
+		G_CHECK_EQ(v, 0x11111111 * (2 + i));
+		asm volatile("movq %%rsp, %%rbx\n"
+			     "movq %1, %%rsp\n"
+			     "movl 8(%%rsp,%2,4), %k0\n"
+			     "movq %%rbx, %%rsp\n"
+			     : "=r"(v) : "r"(GPA_MMIO + 8), "r"(2 * i) : "rbx");
+		G_CHECK_EQ(v, 0x11111111 * (2 + i));
+		asm volatile("movl (,%1,2), %k0" : "=r"(v) : "r"((GPA_MMIO + 8 * i) / 2));
+		G_CHECK_EQ(v, 0x11111111 * i);
+		asm volatile("movq $-2, 0x100(%0)\n"
+			     "movw $-2, 0x108(%0)\n"
+			     "movb %%ch, 0x10a(%0)\n"
+			     : : "r"(GPA_MMIO + 16 * i), "c"(0xab00) : "memory");
+	}
+}
+
+TEST(addresses)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, address_guest);
+	uint32_t i;
+
+	for (i = 0; i < 8; i++)
+		memset(device.mem + 8 * i, 0x11 * i, 4);
+	serve_until_done(vcpu);
+	for (i = 0; i < 3; i++)
+		CHECK(!memcmp(device.mem + 0x100 + 16 * i,
+			      "\xfe\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xab", 11), "at %u", i);
+	CHECK_EQ(device.reads, 9);
+	CHECK_EQ(device.writes, 9);
+}
+
+/* The same place holds one access after the other: what was there before must not count. */
+static void new_code_guest(uint64_t arg)
+{
+	static const uint8_t code[][4] = {
+		{ 0x89, 0x07, 0xc3 },		/* mov %eax, (%rdi); ret */
+		{ 0x8b, 0x07, 0xc3 },		/* mov (%rdi), %eax; ret */
+		{ 0x88, 0x27, 0xc3 },		/* mov %ah, (%rdi); ret */
+		{ 0x89, 0x47, 0x04, 0xc3 },	/* mov %eax, 4(%rdi); ret */
+		{ 0x01, 0x07, 0xc3 },		/* add %eax, (%rdi); ret */
+	};
+	uint8_t *place = (uint8_t *)GPA_FREE;
+	uint64_t v;
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 15; i++) {
+		__builtin_memcpy(place, code[i % 5], 4);
+		v = 0x1234;
+		asm volatile("call *%1" : "+a"(v) : "r"(place), "D"(GPA_MMIO) : "memory");
+		G_CHECK_EQ(v, 0x1234);
+	}
+}
+
+TEST(new_code)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, new_code_guest);
+	uint32_t *reg = (uint32_t *)device.mem;
+
+	serve_until_done(vcpu);
+	CHECK_EQ(reg[0], 0x1212 + 0x1234);
+	CHECK_EQ(reg[1], 0x1234);
+	CHECK_EQ(device.reads, 6);
+	CHECK_EQ(device.writes, 12);
+}
+
+#define STEPS	3
+
+/* A debugger in the guest steps over the accesses. */
+static unsigned int steps;
+
+static void count_step(struct guest_regs *regs)
+{
+	if (++steps == STEPS)
+		regs->rflags &= ~0x100ULL;
+}
+
+static void step_guest(uint64_t arg)
+{
+	uint64_t v = 0;
+
+	(void)arg;
+	guest_handlers[1] = count_step;
+	asm volatile("pushfq\n"
+		     "orq $0x100, (%%rsp)\n"
+		     "popfq\n"
+		     "movl (%1), %k0\n"
+		     "movl %k0, 8(%1)\n"
+		     "nop\n"
+		     "nop\n"
+		     : "+r"(v) : "r"(GPA_MMIO) : "memory", "cc");
+	G_CHECK_EQ(v, 0x1234);
+	G_CHECK_EQ(steps, STEPS);
+}
+
+TEST(single_step)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, step_guest);
+	uint32_t *reg = (uint32_t *)device.mem;
+
+	reg[0] = 0x1234;
+	serve_until_done(vcpu);
+	CHECK_EQ(reg[2], 0x1234);
+}
+
 static void modify_guest(uint64_t arg)
 {
 	uint64_t base = GPA_MMIO, v, flags;

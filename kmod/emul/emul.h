@@ -340,6 +340,52 @@ int emul_insn_length(struct emul_insn *insn, enum emul_mode mode, const void *by
 		     unsigned int len);
 
 /**
+ * struct emul_mov - a MOV between memory and a general register, or of an immediate to memory
+ * @len: Length of the instruction in bytes; 0: the instruction is something else.
+ * @bytes: Of the memory operand: 1, 2, 4 or 8.
+ * @store: To memory.
+ * @has_imm: Stores @imm.
+ * @sign: The register receives the sign-extended value, otherwise the zero-extended one.
+ * @reg: Number of the register, 0 to 15.
+ * @reg_bytes: How much of the register is read or written.
+ * @reg_shift: 8 for AH, CH, DH and BH, else 0.
+ * @base: Base register of the address, or -1.
+ * @index: Index register, or -1.
+ * @scale: Shift of the index, 0 to 3.
+ * @rip_relative: The address is relative to the next instruction.
+ * @disp: Displacement.
+ * @imm: Immediate, to be sign-extended.
+ */
+struct emul_mov {
+	u8 len;
+	u8 bytes;
+	bool store;
+	bool has_imm;
+	bool sign;
+	u8 reg;
+	u8 reg_bytes;
+	u8 reg_shift;
+	s8 base;
+	s8 index;
+	u8 scale;
+	bool rip_relative;
+	s32 disp;
+	s32 imm;
+};
+
+/**
+ * emul_plain_mov() - is a decoded instruction of 64-bit mode a plain MOV to or from memory?
+ * @insn: What emul_insn_length() has decoded.
+ * @mov: Receives its operands; all zero if it is something else.
+ *
+ * Plain are MOV, MOVZX, MOVSX and their kind with 64-bit addresses, in no segment but the flat
+ * ones, without LOCK or REP: what compilers make of an access to a device.
+ *
+ * Return: true if it is.
+ */
+bool emul_plain_mov(const struct emul_insn *insn, struct emul_mov *mov);
+
+/**
  * emul_insn_id() - opcode map and byte as one number
  * @insn: A decoded instruction.
  *

@@ -316,3 +316,42 @@ int emul_store(struct emul_ctx *ctx, struct emul_operand *o, bool locked)
 		emul_set_gpr(ctx, o->reg, o->bytes, o->value);
 	return EMUL_DONE;
 }
+
+bool emul_plain_mov(const struct emul_insn *insn, struct emul_mov *mov)
+{
+	const struct emul_form_desc *form = &emul_forms[insn->desc->form];
+	bool store = form->dst == AT_E || form->dst == AT_M;
+	u8 reg_place = store ? form->src : form->dst;
+	struct emul_operand reg = {
+		.bytes = operand_bytes(insn, store ? form->src_size : form->dst_size),
+	};
+
+	memset(mov, 0, sizeof(*mov));
+	if ((insn->op != OP_MOV && insn->op != OP_MOVSX) || insn->vex || insn->lock || insn->rep ||
+	    insn->segment >= 0 || insn->addr_bytes != 8 || !insn->has_modrm || insn->modrm >= 0xc0)
+		return false;
+	if (!store && form->src != AT_E)
+		return false;
+	if (reg_place == AT_G)
+		use_register(insn, &reg, (insn->modrm >> 3 & 7) | (insn->rex & REX_R ? 8 : 0));
+	else if (!store || reg_place != AT_I)
+		return false;
+
+	*mov = (struct emul_mov) {
+		.len = insn->len,
+		.bytes = operand_bytes(insn, store ? form->dst_size : form->src_size),
+		.store = store,
+		.has_imm = reg_place == AT_I,
+		.sign = insn->op == OP_MOVSX,
+		.reg = reg.reg,
+		.reg_bytes = reg.bytes,
+		.reg_shift = reg.shift,
+		.base = insn->base,
+		.index = insn->index,
+		.scale = insn->scale,
+		.rip_relative = insn->rip_relative,
+		.disp = insn->disp,
+		.imm = insn->imm,
+	};
+	return true;
+}

@@ -203,6 +203,71 @@ static void operand(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, insn->rip_relative, p->rip_relative);
 }
 
+/* What emul_plain_mov() makes of it; nothing of those at the end. */
+static const struct mov_case {
+	const char *name;
+	u8 bytes[16];
+	u8 given;
+	struct emul_mov want;
+} movs[] = {
+	{ "mov [rdi], eax", BYTES(0x89, 0x07),
+	  { .bytes = 4, .store = true, .reg_bytes = 4, .base = EMUL_RDI, .index = NONE } },
+	{ "mov r13, [r12 + 8]", BYTES(0x4d, 0x8b, 0x6c, 0x24, 0x08),
+	  { .bytes = 8, .reg = EMUL_R13, .reg_bytes = 8, .base = EMUL_R12, .index = NONE,
+	    .disp = 8 } },
+	{ "mov [rax + 4*rcx - 1], dh", BYTES(0x88, 0x74, 0x88, 0xff),
+	  { .bytes = 1, .store = true, .reg = EMUL_RDX, .reg_bytes = 1, .reg_shift = 8,
+	    .base = EMUL_RAX, .index = EMUL_RCX, .scale = 2, .disp = -1 } },
+	{ "mov sil, [rip]", BYTES(0x40, 0x8a, 0x35, 0, 0, 0, 0),
+	  { .bytes = 1, .reg = EMUL_RSI, .reg_bytes = 1, .base = NONE, .index = NONE,
+	    .rip_relative = true } },
+	{ "mov qword [rbx], -2", BYTES(0x48, 0xc7, 0x03, 0xfe, 0xff, 0xff, 0xff),
+	  { .bytes = 8, .store = true, .has_imm = true, .reg_bytes = 8, .base = EMUL_RBX,
+	    .index = NONE, .imm = -2 } },
+	{ "mov byte [rbx], 0x80", BYTES(0xc6, 0x03, 0x80),
+	  { .bytes = 1, .store = true, .has_imm = true, .reg_bytes = 1, .base = EMUL_RBX,
+	    .index = NONE, .imm = -128 } },
+	{ "movzx ax, byte [rbx]", BYTES(0x66, 0x0f, 0xb6, 0x03),
+	  { .bytes = 1, .reg_bytes = 2, .base = EMUL_RBX, .index = NONE } },
+	{ "movzx rax, word [rbx]", BYTES(0x48, 0x0f, 0xb7, 0x03),
+	  { .bytes = 2, .reg_bytes = 8, .base = EMUL_RBX, .index = NONE } },
+	{ "movsx eax, byte [rbx]", BYTES(0x0f, 0xbe, 0x03),
+	  { .bytes = 1, .sign = true, .reg_bytes = 4, .base = EMUL_RBX, .index = NONE } },
+	{ "movsxd rax, [rbx]", BYTES(0x48, 0x63, 0x03),
+	  { .bytes = 4, .sign = true, .reg_bytes = 8, .base = EMUL_RBX, .index = NONE } },
+	{ "movnti [rbx], eax", BYTES(0x0f, 0xc3, 0x03),
+	  { .bytes = 4, .store = true, .reg_bytes = 4, .base = EMUL_RBX, .index = NONE } },
+	/* Not plain. */
+	{ "mov rax, rbx", BYTES(0x48, 0x89, 0xd8) },
+	{ "mov fs:[rax], eax", BYTES(0x64, 0x89, 0x00) },
+	{ "mov [eax], eax", BYTES(0x67, 0x89, 0x00) },
+	{ "lock mov [rax], eax", BYTES(0xf0, 0x89, 0x00) },
+	{ "xrelease mov [rax], eax", BYTES(0xf3, 0x89, 0x00) },
+	{ "mov [rax], ds", BYTES(0x8c, 0x18) },
+	{ "mov eax, moffs", BYTES(0xa1, 1, 2, 3, 4, 5, 6, 7, 8) },
+	{ "movbe eax, [rax]", BYTES(0x0f, 0x38, 0xf0, 0x00) },
+	{ "lea eax, [rax]", BYTES(0x8d, 0x00) },
+	{ "add [rax], eax", BYTES(0x01, 0x00) },
+	{ "xchg [rax], eax", BYTES(0x87, 0x00) },
+	{ "push [rax]", BYTES(0xff, 0x30) },
+	{ "movups xmm0, [rax]", BYTES(0x0f, 0x10, 0x00) },
+	{ "mov cr3, rax", BYTES(0x0f, 0x22, 0x18) },
+};
+TEST_PARAMS(movs);
+
+static void mov(struct kunit *test)
+{
+	const struct mov_case *p = test->param_value;
+	struct emul_insn *insn = kunit_kzalloc(test, sizeof(*insn), GFP_KERNEL);
+	struct emul_mov want = p->want, got;
+
+	KUNIT_ASSERT_NOT_NULL(test, insn);
+	want.len = want.bytes ? p->given : 0;
+	KUNIT_ASSERT_EQ(test, emul_insn_length(insn, EMUL_LONG64, p->bytes, p->given), p->given);
+	KUNIT_EXPECT_EQ(test, emul_plain_mov(insn, &got), want.len > 0);
+	KUNIT_EXPECT_EQ(test, memcmp(&got, &want, sizeof(got)), 0);
+}
+
 /* Every byte as the first, second and third of an instruction: no crash, no wild length. */
 static void any_bytes(struct kunit *test)
 {
@@ -230,6 +295,7 @@ static void any_bytes(struct kunit *test)
 static struct kunit_case decode_cases[] = {
 	KUNIT_CASE_PARAM(length, lengths_gen_params),
 	KUNIT_CASE_PARAM(operand, operands_gen_params),
+	KUNIT_CASE_PARAM(mov, movs_gen_params),
 	KUNIT_CASE(any_bytes),
 	{}
 };
