@@ -19,7 +19,6 @@
 #include "vm.h"
 
 #define V		0x40
-#define FLAG_IF		0x200
 #define POLL_MS		50
 #define GIVE_UP_MS	5000
 #define LIMIT_S		600

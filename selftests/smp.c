@@ -240,12 +240,41 @@ TEST(init_again)
 	vcpu_join(bsp);
 }
 
+/*
+ * TCG delivers some interrupts twice (docs/machines.md): the second time before the handler
+ * has made an exit, and so with IF clear, as no processor does. ipi.c judges that.
+ */
+static bool taken_twice(struct guest_regs *regs)
+{
+	return !(regs->rflags & FLAG_IF);
+}
+
+#define PINGS	100
+
 static void pong(struct guest_regs *regs)
 {
-	(void)regs;
+	if (taken_twice(regs))
+		return;
 	value++;
 	apic_eoi();
 	apic_icr(0, APIC_ICR_ASSERT | V);
+}
+
+static void hear_pong(struct guest_regs *regs)
+{
+	if (taken_twice(regs))
+		return;
+	other_flag++;
+	apic_eoi();
+}
+
+static void wait_hlt_until(volatile uint64_t *count, uint64_t wanted)
+{
+	cli();
+	while (*count < wanted) {
+		sti_hlt();
+		cli();
+	}
 }
 
 static void ap_pongs(uint64_t arg)
@@ -253,24 +282,25 @@ static void ap_pongs(uint64_t arg)
 	(void)arg;
 	apic_enable();
 	flag = 1;
-	guest_wait_hlt(V + 1, 100);
+	wait_hlt_until(&value, PINGS);
 }
 
 static void ping_guest(uint64_t arg)
 {
-	int i;
+	uint64_t i;
 
 	(void)arg;
-	guest_handlers[V] = guest_eoi;
+	guest_handlers[V] = hear_pong;
 	guest_handlers[V + 1] = pong;
 	start_ap(1);
 	while (!flag)
 		cpu_relax();
-	for (i = 1; i <= 100; i++) {
+	for (i = 1; i <= PINGS; i++) {
 		apic_icr(1, APIC_ICR_ASSERT | (V + 1));
-		guest_wait_hlt(V, i);
+		wait_hlt_until(&other_flag, i);
 	}
-	G_CHECK_EQ(value, 100);
+	G_CHECK_EQ(value, PINGS);
+	G_CHECK_EQ(other_flag, PINGS);
 }
 
 TEST(ipi_ping_pong)
@@ -392,7 +422,8 @@ static uint64_t ptes;
 
 static void shootdown(struct guest_regs *regs)
 {
-	(void)regs;
+	if (taken_twice(regs))
+		return;
 	asm volatile("invlpg (%0)" : : "r"(GVA_SHARED) : "memory");
 	apic_eoi();
 	other_flag++;

@@ -14,6 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The interrupt flag in RFLAGS. */
+#define FLAG_IF			0x200
+
 /* Segment selectors of 64-bit guests. */
 #define GUEST_SEL_CODE		0x08
 #define GUEST_SEL_DATA		0x10
