@@ -5,11 +5,13 @@
  * One line per row: unit, name and number, with tabs between. WORD measures only
  * the rows that have it in their names.
  *
- * exit_cost --time NAME COMMAND ARGS...: run the command, then print what it took.
+ * exit_cost --time NAME SECONDS COMMAND ARGS...: run the command, then print what it
+ * took. One that has not ended after so many seconds is killed, and the status is 3.
  *
  * On the emulated machines with --deterministic a tick is an instruction, and
  * two runs give the same numbers. Elsewhere ticks are time.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -17,6 +19,8 @@
 #include <unistd.h>
 
 #include "bench.h"
+
+#define TIME_OVER	3
 
 static const char *wanted = "";
 
@@ -68,7 +72,7 @@ static uint64_t children_ns(void)
 	       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ULL;
 }
 
-static int time_command(const char *name, char **argv)
+static int time_command(const char *name, unsigned int limit, char **argv)
 {
 	uint64_t start = rdtsc(), ticks;
 	char label[200];
@@ -76,6 +80,7 @@ static int time_command(const char *name, char **argv)
 	pid_t pid = fork();
 
 	if (!pid) {
+		alarm(limit);
 		execvp(argv[0], argv);
 		perror(argv[0]);
 		_exit(127);
@@ -85,6 +90,11 @@ static int time_command(const char *name, char **argv)
 		return 1;
 	}
 	ticks = rdtsc() - start;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
+		fprintf(stderr, "exit_cost: no figure for the row: %s: no end after %u s\n", name,
+			limit);
+		return TIME_OVER;
+	}
 	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
 		fprintf(stderr, "%s: expected status 0, got %#x\n", argv[0], status);
 		return 1;
@@ -98,14 +108,14 @@ static int time_command(const char *name, char **argv)
 static int usage(void)
 {
 	fprintf(stderr, "usage: exit_cost [--device PATH] [WORD]\n"
-			"       exit_cost --time NAME COMMAND [ARG...]\n");
+			"       exit_cost --time NAME SECONDS COMMAND [ARG...]\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc > 3 && !strcmp(argv[1], "--time"))
-		return time_command(argv[2], argv + 3);
+	if (argc > 4 && !strcmp(argv[1], "--time"))
+		return time_command(argv[2], atoi(argv[3]), argv + 4);
 	if (argc > 2 && !strcmp(argv[1], "--device")) {
 		setenv("VITRO_DEVICE", argv[2], 1);
 		argv += 2;
