@@ -63,8 +63,11 @@ class Bochs(Emulator):
     def append(self):
         # The frequency in the CPUID of the model has nothing to do with IPS.  Bochs 2.7 hangs
         # in one of its fast string moves, and computes the size of the compacted XSAVE
-        # area otherwise than Linux does, which warns (6.1) or panics (7.2).
-        return super().append() + f" tsc_early_khz={IPS // 1000} clearcpuid=fsrm,xsaves,xsavec"
+        # area otherwise than Linux does, which warns (6.1) or panics (7.2).  The model's CPUID
+        # has 1 logical processor (leaf 1) in a package of several cores (leaf 4), which makes
+        # 0 threads a core for Linux 6.1: UBSAN reports the shift by the logarithm of that.
+        return (super().append() + f" tsc_early_khz={IPS // 1000}"
+                " clearcpuid=fsrm,xsaves,xsavec,ht")
 
     def start(self, kernel, initramfs):
         """Boot the kernel of the cache's folder with the initramfs (bytes)."""

@@ -19,13 +19,15 @@ STATUS_MACHINE = 125
 # Heartbeats come every 5 seconds of the machine's time, which may pass slower than
 # ours by a factor of ten when this computer is busy.
 WEDGED_SECONDS = 120
-# The lab kernels take several times as long for everything, and say nothing while they boot.
-LAB_WEDGED_SECONDS = 600
+# The lab kernels take several times as long for everything, and say nothing while they boot
+# or look for leaks.
+LAB_WEDGED_SECONDS = {"amd": 600, "intel": 1800}
 # How long a panicking kernel is given for the rest of its message.
 PANIC_SECONDS = 3
-# How long the machine is given after the command: unloading the hypervisor and, on the
-# lab kernel, looking for leaks.
+# How long the machine is given after the command: for unloading the hypervisor and, on the lab
+# kernels, looking for leaks, which takes the Intel machine 6 minutes and more.
 END_SECONDS = 600
+LAB_END_SECONDS = {"amd": 600, "intel": 2400}
 # With --verbose a person is told after so long a silence that the machine still runs.
 SILENCE_SECONDS = 4
 
@@ -110,8 +112,9 @@ class Session:
         self._verdict = None    # (status, message) if the machine failed
         self._finished = False
         self._deadline = None   # (time, what to conclude then)
-        self._wedged = (LAB_WEDGED_SECONDS if options.kernel in ("lab", "kcsan")
-                        else WEDGED_SECONDS)
+        lab = options.kernel in ("lab", "kcsan")
+        self._wedged = LAB_WEDGED_SECONDS[options.machine] if lab else WEDGED_SECONDS
+        self._end = LAB_END_SECONDS[options.machine] if lab else END_SECONDS
         self._start = self._heard = self._shown = time.monotonic()
         self._started = False   # the command runs
         self._frames = b""
@@ -262,7 +265,7 @@ class Session:
             if self.options.interactive:
                 self._conclude(0, None)
             else:
-                self._deadline = (time.monotonic() + END_SECONDS, (
+                self._deadline = (time.monotonic() + self._end, (
                     STATUS_TIMEOUT, "the machine did not end after the command: is the "
                     "hypervisor stuck in unloading?"))
 
