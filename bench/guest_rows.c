@@ -31,6 +31,11 @@
 #define LARGE_SLOTS	11
 #define LARGE_SIZE	(16 * LARGE_PAGE)
 #define LARGE_ROUNDS	4
+/* One page in many slots, and many ioeventfds, for the rows that are among them. */
+#define MANY_GPA	0x100000000ULL
+#define FIRST_MANY	16
+#define MANY_SLOTS	490
+#define MANY_EVENTS	255
 
 typedef uint64_t loop_fn(uint64_t rounds, uint64_t arg);
 
@@ -51,6 +56,8 @@ enum row_flags {
 	ROW_INTEL = 8,
 	ROW_PAGES = 16,		/* needs the 4 KiB pages */
 	ROW_LARGE = 32,		/* needs those of 2 MiB */
+	ROW_SLOTS = 64,		/* among 500 slots */
+	ROW_EVENTS = 128,	/* among 256 ioeventfds */
 };
 
 /* A loop of rounds; its argument is in RDI. Returns the ticks that it took. */
@@ -131,6 +138,8 @@ static const struct row rows[] = {
 	ROW("MMIO read to user space", mmio_read, .arg = GPA_MMIO),
 	ROW("nested-page fault, host page present", touch, .arg = PRESENT_GPA, .step = PAGE_SIZE,
 	    .flags = ROW_PAGES),
+	ROW("nested-page fault, host page present, among 500 slots", touch, .arg = PRESENT_GPA,
+	    .step = PAGE_SIZE, .flags = ROW_PAGES | ROW_SLOTS),
 	ROW("nested-page fault, new host page", touch, .arg = FRESH_GPA, .step = PAGE_SIZE,
 	    .flags = ROW_PAGES),
 	ROW("nested-page fault of 2 MiB, host page present", touch_large,
@@ -142,6 +151,8 @@ static const struct row rows[] = {
 	ROW("HLT to user space and back", hlt_insn),
 	ROW("ioeventfd, port write", port_write, .arg = EVENT_PORT, .flags = ROW_IRQCHIP),
 	ROW("ioeventfd, MMIO write", mmio_write, .arg = EVENT_MMIO, .flags = ROW_IRQCHIP),
+	ROW("ioeventfd, MMIO write, among 256 and 500 slots", mmio_write, .arg = EVENT_MMIO,
+	    .flags = ROW_IRQCHIP | ROW_SLOTS | ROW_EVENTS),
 	ROW("local APIC, MMIO read of TPR", mmio_read, .arg = APIC_BASE + APIC_TPR,
 	    .flags = ROW_IRQCHIP),
 	ROW("local APIC, MMIO write of TPR", mmio_write, .arg = APIC_BASE + APIC_TPR,
@@ -252,6 +263,18 @@ static void add_large_pages(struct vm *vm)
 		REQUIRE_OK(vm_slot(vm, 2 + i, 0, LARGE_GPA + i * LARGE_SIZE, LARGE_SIZE, present));
 }
 
+static void add_many(struct vm *vm, unsigned int flags)
+{
+	char *page = map(PAGE_SIZE, MADV_NOHUGEPAGE);
+	uint64_t i;
+
+	for (i = 0; flags & ROW_SLOTS && i < MANY_SLOTS; i++)
+		REQUIRE_OK(vm_slot(vm, FIRST_MANY + i, 0, MANY_GPA + 2 * i * PAGE_SIZE, PAGE_SIZE,
+				   page));
+	for (i = 1; flags & ROW_EVENTS && i <= MANY_EVENTS; i++)
+		add_eventfd(vm, EVENT_MMIO + 8 * i, 4, 0);
+}
+
 static void guest_row(const char *name, const void *arg)
 {
 	const struct row *row = arg;
@@ -266,6 +289,7 @@ static void guest_row(const char *name, const void *arg)
 		add_eventfd(vm, EVENT_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
 		add_eventfd(vm, EVENT_MMIO, 4, 0);
 	}
+	add_many(vm, row->flags);
 	vcpu = vcpu_new(vm, 0, measure);
 	vcpu_arg(vcpu, row - rows);
 	run(vcpu);

@@ -108,12 +108,28 @@ static void lifetime(unsigned int vcpus)
 	close(kvm);
 }
 
+struct lives {
+	const char *name;
+	unsigned int vcpus;
+	unsigned int others;		/* VMs that exist meanwhile */
+};
+
+static const struct lives lives[] = {
+	{ "create and delete a VM with one vCPU", 1, 0 },
+	{ "create and delete a VM with one vCPU, beside 200 others", 1, 200 },
+	{ "create and delete a VM with 8 vCPUs", 8, 0 },
+	{ "create and delete a VM with 64 vCPUs", 64, 0 },
+};
+
 static void lifetime_row(const char *name, const void *arg)
 {
-	unsigned int vcpus = *(const unsigned int *)arg;
+	const struct lives *l = arg;
+	unsigned int vcpus = l->vcpus;
 	uint64_t ticks[LIFETIMES];
-	int i;
+	unsigned int i;
 
+	for (i = 0; i < l->others; i++)
+		vcpu_bare(vm_bare(), 0);
 	lifetime(vcpus);
 	for (i = 0; i < LIFETIMES; i++) {
 		ticks[i] = -rdtsc();
@@ -121,6 +137,27 @@ static void lifetime_row(const char *name, const void *arg)
 		ticks[i] += rdtsc();
 	}
 	bench_print("ticks", name, bench_median(ticks, LIFETIMES, 1));
+}
+
+/* What a nested-page fault of a new host page is to be compared with. */
+static void host_fault_row(const char *name, const void *arg)
+{
+	uint64_t ticks[BATCHES];
+	size_t size = BATCHES * ROUNDS * PAGE_SIZE, at = 0;
+	volatile char *pages;
+	int i, j;
+
+	(void)arg;
+	pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(pages != MAP_FAILED, "mmap: %s", strerror(errno));
+	REQUIRE_OK(madvise((void *)pages, size, MADV_NOHUGEPAGE));
+	for (i = 0; i < BATCHES; i++) {
+		ticks[i] = -rdtsc();
+		for (j = 0; j < ROUNDS; j++, at += PAGE_SIZE)
+			pages[at] = 1;
+		ticks[i] += rdtsc();
+	}
+	bench_print("ticks", name, bench_median(ticks, BATCHES, ROUNDS));
 }
 
 /* A VM with an interrupt controller, whose vCPU has run, and memory shared by all. */
@@ -186,12 +223,12 @@ static void memory_row(const char *name, const void *arg)
 
 void host_rows(void)
 {
-	static const unsigned int one = 1, eight = 8;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(calls); i++)
 		bench_row(calls[i].name, call_row, &calls[i]);
-	bench_row("create and delete a VM with one vCPU", lifetime_row, &one);
-	bench_row("create and delete a VM with 8 vCPUs", lifetime_row, &eight);
+	bench_row("page fault of the host's own, new page", host_fault_row, NULL);
+	for (i = 0; i < ARRAY_SIZE(lives); i++)
+		bench_row(lives[i].name, lifetime_row, &lives[i]);
 	bench_row("kernel memory per idle VM with one vCPU", memory_row, NULL);
 }

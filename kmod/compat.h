@@ -208,4 +208,11 @@ static inline void vitro_pt_handle_vmx(int on)
 #endif
 }
 
+/* A local variable that CONFIG_INIT_STACK_ALL_ZERO need not clear. */
+#if __has_attribute(uninitialized)
+#define VITRO_UNINITIALIZED		__attribute__((uninitialized))
+#else
+#define VITRO_UNINITIALIZED
+#endif
+
 #endif /* VITRO_COMPAT_H */

@@ -7,6 +7,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "ioctl.h"
 
 /* Arguments up to this size live on the stack: struct kvm_sregs is the largest of them. */
@@ -25,18 +26,19 @@ long vitro_ioctl_copy_call(const struct vitro_ioctl *ioctl, void *obj, unsigned 
 {
 	unsigned int dir = ioctl->dir;
 	size_t size = ioctl->size;
-	u8 small[SMALL_ARGUMENT] __aligned(8);
+	/* All of what is copied back is filled or zeroed below; clearing it here takes time. */
+	u8 small[SMALL_ARGUMENT] __aligned(8) VITRO_UNINITIALIZED;
 	void *data = small;
 	long r;
 
 	if (size > sizeof(small)) {
-		data = kmalloc(size, GFP_KERNEL_ACCOUNT);
+		data = kmalloc(round_up(size, sizeof(u64)), GFP_KERNEL_ACCOUNT);
 		if (!data)
 			return -ENOMEM;
 	}
 
 	if (!(dir & _IOC_WRITE)) {
-		memset(data, 0, size);
+		memset64(data, 0, DIV_ROUND_UP(size, sizeof(u64)));
 	} else if (copy_from_user(data, (void __user *)arg, size)) {
 		r = -EFAULT;
 		goto out;

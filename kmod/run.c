@@ -276,8 +276,11 @@ static bool fast_requests(struct vitro_vcpu *vcpu)
 	if (vitro_take_request(vcpu, VITRO_REQ_TIMER))
 		vitro_lapic_timer_check(vcpu);
 	if (vitro_take_request(vcpu, VITRO_REQ_NMI) |
-	    vitro_take_request(vcpu, VITRO_REQ_EVENT))
+	    vitro_take_request(vcpu, VITRO_REQ_EVENT)) {
+		if (vcpu->lapic)
+			vitro_lapic_timer_wait(vcpu);
 		vitro_inject_events(vcpu);
+	}
 	return true;
 }
 

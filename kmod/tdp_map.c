@@ -36,7 +36,8 @@
  * @access:	VITRO_ACC_*
  * @fast:	IRQs are off
  * @writable:	the host maps @page writable
- * @page:	the host's page, a reference held
+ * @page:	the host's page; a reference or mmu_lock is held
+ * @host_level:	the level at which the host maps it; 0: not known yet
  * @seq:	vm->tdp.invalidate_seq before @page was looked up
  * @goal:	the largest leaf level that hardware, slot and host allow
  */
@@ -50,6 +51,7 @@ struct tdp_fault {
 	bool fast;
 	bool writable;
 	struct page *page;
+	int host_level;
 	unsigned long seq;
 	int goal;
 };
@@ -149,44 +151,82 @@ static bool settle(const struct tdp_fault *fault)
 	return true;
 }
 
-/*
- * Level at which the host's own page tables map the page. The page's order is
- * no substitute: a part of a huge page can be mapped by small entries, beside
- * other pages. Page tables are not freed while IRQs are off: freeing waits
- * for an IPI or for RCU.
+/**
+ * struct host_entry - what the host's page tables say about a user address
+ * @level:	of the leaf, 1 to 3; 0: nothing is mapped
+ * @pfn:	the page
+ * @read:	user space may read it
+ * @write:	user space may write it
  */
-static int host_level(const struct tdp_fault *fault)
+struct host_entry {
+	int level;
+	unsigned long pfn;
+	bool read;
+	bool write;
+};
+
+/* Page tables are not freed while IRQs are off: freeing waits for an IPI or for RCU. */
+static struct host_entry host_entry(const struct tdp_fault *fault)
 {
-	unsigned long hva = fault->hva, pfn = page_to_pfn(fault->page);
-	unsigned long flags;
-	int level = 1;
+	struct host_entry e = {};
+	unsigned long hva = fault->hva;
 	pgd_t pgd;
 	p4d_t p4d;
 	pud_t pud;
 	pmd_t pmd;
+	pte_t pte;
 
-	local_irq_save(flags);
+	lockdep_assert_irqs_disabled();
 	pgd = READ_ONCE(*pgd_offset(fault->vm->mm, hva));
 	if (!pgd_present(pgd))
-		goto out;
+		return e;
 	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
 	if (!p4d_present(p4d))
-		goto out;
+		return e;
 	pud = READ_ONCE(*pud_offset(&p4d, hva));
 	if (!pud_present(pud))
-		goto out;
+		return e;
 	if (pud_leaf(pud)) {
-		if (pud_pfn(pud) + ((hva & ~PUD_MASK) >> PAGE_SHIFT) == pfn)
-			level = 3;
-		goto out;
+		e.pfn = pud_pfn(pud) + ((hva & ~PUD_MASK) >> PAGE_SHIFT);
+		e.level = 3;
+		return e;
 	}
 	pmd = READ_ONCE(*pmd_offset(&pud, hva));
-	if (pmd_present(pmd) && pmd_leaf(pmd) &&
-	    pmd_pfn(pmd) + ((hva & ~PMD_MASK) >> PAGE_SHIFT) == pfn)
-		level = 2;
-out:
+	if (!pmd_present(pmd))
+		return e;
+	if (pmd_leaf(pmd)) {
+		e.pfn = pmd_pfn(pmd) + ((hva & ~PMD_MASK) >> PAGE_SHIFT);
+		e.read = pmd_access_permitted(pmd, false);
+		e.write = e.read && pmd_access_permitted(pmd, true);
+		e.level = 2;
+		return e;
+	}
+	pte = READ_ONCE(*pte_offset_kernel(&pmd, hva));
+	if (!pte_present(pte))
+		return e;
+	e.pfn = pte_pfn(pte);
+	e.read = pte_access_permitted(pte, false) && !pte_special(pte);
+	e.write = e.read && pte_access_permitted(pte, true);
+	e.level = 1;
+	return e;
+}
+
+/*
+ * Level at which the host's own page tables map the page. The page's order is
+ * no substitute: a part of a huge page can be mapped by small entries, beside
+ * other pages.
+ */
+static int host_level(const struct tdp_fault *fault)
+{
+	struct host_entry e;
+	unsigned long flags;
+
+	if (fault->host_level)
+		return fault->host_level;
+	local_irq_save(flags);
+	e = host_entry(fault);
 	local_irq_restore(flags);
-	return level;
+	return e.level && e.pfn == page_to_pfn(fault->page) ? e.level : 1;
 }
 
 /* The largest leaf that hardware, slot and host allow. */
@@ -355,13 +395,46 @@ static bool get_resident_page(struct tdp_fault *fault)
 	return get_user_page_fast_only(fault->hva, 0, &fault->page);
 }
 
+/*
+ * The page if the host's page tables map it, without a reference: mmu_lock is
+ * held, so the host's entry can only be changed by who has already announced
+ * it, and map_page() heeds that. This saves most of what get_user_pages does,
+ * and the second look at the host's tables for the level. Only anonymous and
+ * shared memory: other pages may be such as nobody may get hold of (secret
+ * memory, devices').
+ */
+static bool find_mapped_page(struct tdp_fault *fault, struct host_entry e)
+{
+	struct folio *folio;
+
+	fault->writable = e.write && !(fault->slot->flags & KVM_MEM_READONLY);
+	if (!e.read || (fault->access & VITRO_ACC_WRITE && !fault->writable))
+		return false;
+	if (!pfn_valid(e.pfn))
+		return false;
+	fault->page = pfn_to_page(e.pfn);
+	folio = page_folio(fault->page);
+	if (!folio_test_swapbacked(folio))
+		return false;
+	/* As get_user_pages does. */
+	if (!folio_test_referenced(folio))
+		folio_set_referenced(folio);
+	fault->host_level = e.level;
+	return true;
+}
+
 /* The page, brought in if need be. 0, or -errno as get_user_pages. May sleep for long. */
 static int get_page_sleeping(struct tdp_fault *fault)
 {
 	bool write = fault->access & VITRO_ACC_WRITE;
+	struct host_entry e;
 	long r;
 
-	if (get_resident_page(fault))
+	/* Most pages that come here are new: no need to look for them twice. */
+	local_irq_disable();
+	e = host_entry(fault);
+	local_irq_enable();
+	if (e.level && get_resident_page(fault))
 		return 0;
 	r = get_user_pages_unlocked(fault->hva, 1, &fault->page,
 				    FOLL_HWPOISON | (write ? FOLL_WRITE : 0));
@@ -369,6 +442,27 @@ static int get_page_sleeping(struct tdp_fault *fault)
 		return r < 0 ? r : -EFAULT;
 	fault->writable = write;
 	return 0;
+}
+
+/* Maps the page if the host has it; mmu_lock held for reading, IRQs off. */
+static bool map_present(struct tdp_fault *fault)
+{
+	struct host_entry e;
+	bool mapped;
+
+	fault->seq = fault->vm->tdp.invalidate_seq;
+	if (current->mm != fault->vm->mm)
+		return false;
+	e = host_entry(fault);
+	if (!e.level)
+		return false;
+	if (find_mapped_page(fault, e))
+		return map_page(fault) == MAP_DONE;
+	if (!get_resident_page(fault))
+		return false;
+	mapped = map_page(fault) == MAP_DONE;
+	put_page(fault->page);
+	return mapped;
 }
 
 /**
@@ -405,15 +499,8 @@ enum vitro_tdp_result vitro_tdp_fault_fast(struct vitro_vcpu *vcpu, u64 gpa, u8 
 	 * The lock is held throughout, so no invalidation begins or ends
 	 * meanwhile: only one that is in progress has to be heeded.
 	 */
-	if (!settle(&fault)) {
+	if (!settle(&fault) && !map_present(&fault))
 		result = VITRO_TDP_SLOW;
-		fault.seq = vm->tdp.invalidate_seq;
-		if (current->mm == vm->mm && get_resident_page(&fault)) {
-			if (map_page(&fault) == MAP_DONE)
-				result = VITRO_TDP_DONE;
-			put_page(fault.page);
-		}
-	}
 	read_unlock(&vm->mmu_lock);
 	return result;
 }

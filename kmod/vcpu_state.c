@@ -84,7 +84,6 @@ void vitro_get_sregs(struct vitro_vcpu *vcpu, struct kvm_sregs *sregs)
 	const struct vitro_backend *b = vitro_backend;
 	int irq = VITRO_NO_VECTOR;
 
-	memset(sregs, 0, sizeof(*sregs));
 	b->get_segment(vcpu, VITRO_CS, &sregs->cs);
 	b->get_segment(vcpu, VITRO_DS, &sregs->ds);
 	b->get_segment(vcpu, VITRO_ES, &sregs->es);

@@ -89,6 +89,8 @@ struct vitro_irq_msg {
  * @expired:	(a) the hrtimer has fired
  * @armed:	(t) the guest's timer is running
  * @deadline:	(t) guest TSC value, in TSC-deadline mode; 0: none
+ * @advance:	(t) TSC ticks that the hrtimer is armed before the deadline
+ * @wait_for:	(t) guest TSC value before which the next entry must not come; 0: none
  * @target:	(t) expiry in the other modes, CLOCK_MONOTONIC
  */
 struct vitro_lapic_timer {
@@ -96,6 +98,8 @@ struct vitro_lapic_timer {
 	bool expired;
 	bool armed;
 	u64 deadline;
+	u64 advance;
+	u64 wait_for;
 	ktime_t target;
 };
 

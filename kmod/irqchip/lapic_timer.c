@@ -19,6 +19,14 @@
  */
 #define MAX_DEADLINE_SECONDS	(24 * 3600)
 
+/*
+ * From the hrtimer's interrupt to the guest's takes a while, the more if the
+ * vCPU has to be woken. So the hrtimer is armed that much before a TSC deadline,
+ * learned from how it went before, and what is left is waited for right before
+ * the entry: at most this many us, with IRQs off.
+ */
+#define MAX_ADVANCE_US		5
+
 #define TIMER_MODE		HRTIMER_MODE_ABS_PINNED_HARD
 
 static u32 timer_mode(const struct vitro_lapic *lapic)
@@ -95,12 +103,19 @@ static u64 deadline_distance(const struct vitro_lapic *lapic)
 	return lapic->timer.deadline > now ? lapic->timer.deadline - now : 0;
 }
 
+/* TSC ticks. */
+static u64 max_advance(void)
+{
+	return (u64)READ_ONCE(tsc_khz) * MAX_ADVANCE_US / USEC_PER_MSEC;
+}
+
 static void arm_deadline(struct vitro_lapic *lapic, u64 distance)
 {
 	/* Read each time: the kernel refines it some time after boot. */
 	u32 khz = max(READ_ONCE(tsc_khz), 1U);
 	u64 limit = (u64)khz * MSEC_PER_SEC * MAX_DEADLINE_SECONDS;
-	u64 ns = mul_u64_u32_div(min(distance, limit), NSEC_PER_MSEC, khz) + 1;
+	u64 early = min_t(u64, distance, lapic->timer.advance);
+	u64 ns = mul_u64_u32_div(min(distance - early, limit), NSEC_PER_MSEC, khz) + 1;
 
 	lapic->timer.armed = true;
 	hrtimer_start(&lapic->timer.hrtimer, ktime_add_ns(ktime_get(), ns), TIMER_MODE);
@@ -116,6 +131,43 @@ static void start_deadline(struct vitro_lapic *lapic)
 	}
 	vitro_lapic_timer_stop(lapic);
 	vitro_lapic_local(lapic, APIC_LVTT);
+}
+
+/* The hrtimer has fired: the guest's interrupt is due soon, if not now. */
+static void check_deadline(struct vitro_lapic *lapic)
+{
+	u64 deadline = lapic->timer.deadline;
+
+	if (deadline_distance(lapic) > max_advance()) {
+		start_deadline(lapic);
+		return;
+	}
+	vitro_lapic_timer_stop(lapic);
+	lapic->timer.wait_for = deadline;
+	vitro_lapic_local(lapic, APIC_LVTT);
+}
+
+/**
+ * vitro_lapic_timer_wait() - do not let the guest see its deadline's interrupt early
+ * @vcpu:	the caller's vCPU, about to enter; it has an in-kernel APIC
+ *
+ * Context: IRQs off. Waits for some us at most.
+ */
+void vitro_lapic_timer_wait(struct vitro_vcpu *vcpu)
+{
+	struct vitro_lapic_timer *timer = &vcpu->lapic->timer;
+	s64 early, limit = max_advance();
+
+	if (likely(!timer->wait_for))
+		return;
+	early = timer->wait_for - (rdtsc() + vcpu->tsc_offset);
+	/* Or it is much too late for other reasons, or the guest's TSC has been changed. */
+	if (early <= limit && early >= -8 * limit) {
+		timer->advance = clamp_t(s64, (s64)timer->advance - early / 8, 0, limit);
+		while ((s64)(timer->wait_for - (rdtsc() + vcpu->tsc_offset)) > 0)
+			cpu_relax();
+	}
+	timer->wait_for = 0;
 }
 
 static void start_at(struct vitro_lapic *lapic, ktime_t target)
@@ -268,7 +320,7 @@ void vitro_lapic_timer_check(struct vitro_vcpu *vcpu)
 	if (!lapic->timer.armed)
 		return;
 	if (deadline_mode(lapic))
-		start_deadline(lapic);
+		check_deadline(lapic);
 	else
 		check_counter(lapic);
 }

@@ -180,6 +180,40 @@ static void deadline_comes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
 }
 
+/* The hrtimer may be early, the guest's interrupt may not; how early is learned, up to 5 us. */
+static void early_for_a_deadline(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	struct vitro_lapic_timer *timer = &vcpu->lapic->timer;
+	u64 us = max(tsc_khz / 1000, 1U), goal;
+	int i;
+
+	vcpu->guest_features |= VITRO_GF_TSC_DEADLINE;
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_TIMER_TSCDEADLINE);
+	for (i = 0; i < 20; i++) {
+		goal = rdtsc() + vcpu->tsc_offset + 500 * us;
+		vitro_lapic_set_deadline(vcpu, goal);
+		KUNIT_ASSERT_TRUE(test, ticks(vcpu));
+		KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
+		vitro_lapic_timer_wait(vcpu);
+		KUNIT_EXPECT_GE(test, rdtsc() + vcpu->tsc_offset, goal);
+		apic_write(vcpu, APIC_EOI, 0);
+		KUNIT_EXPECT_LE(test, timer->advance, 5 * us + us);
+	}
+	/* What is not close is not waited for: the timer is armed again. */
+	goal = rdtsc() + vcpu->tsc_offset + 1000000 * us;
+	vitro_lapic_set_deadline(vcpu, goal);
+	WRITE_ONCE(timer->expired, true);
+	vitro_lapic_timer_check(vcpu);
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), -1);
+	KUNIT_EXPECT_TRUE(test, timer->armed);
+	/* Nor is one that user space has moved away by changing the TSC. */
+	timer->wait_for = goal;
+	vitro_lapic_timer_wait(vcpu);
+	KUNIT_EXPECT_LT(test, rdtsc() + vcpu->tsc_offset, goal);
+	KUNIT_EXPECT_EQ(test, timer->wait_for, 0ULL);
+}
+
 static void deadline_moves_with_the_offset(struct kunit *test)
 {
 	struct vitro_vcpu *vcpu = test_vcpu(test);
@@ -255,6 +289,7 @@ static struct kunit_case lapic_timer_cases[] = {
 	KUNIT_CASE(divisor_of_running_timer),
 	KUNIT_CASE(deadline),
 	KUNIT_CASE(deadline_comes),
+	KUNIT_CASE(early_for_a_deadline),
 	KUNIT_CASE(deadline_moves_with_the_offset),
 	KUNIT_CASE(wild_deadline),
 	KUNIT_CASE(stale_report),
