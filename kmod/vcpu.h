@@ -21,6 +21,7 @@
 #include "tdp.h"
 #include "walk.h"
 
+struct file;
 struct vitro_vm;
 struct vitro_emul;
 struct vitro_explain;
@@ -374,6 +375,9 @@ void vitro_vcpu_destroy(struct vitro_vcpu *vcpu);
 void vitro_vcpu_reset(struct vitro_vcpu *vcpu, bool init);
 void vitro_vcpu_load(struct vitro_vcpu *vcpu);
 void vitro_vcpu_put(struct vitro_vcpu *vcpu);
+
+/* vcpu_ioctl.c */
+long vitro_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* run.c */
 long vitro_vcpu_run(struct vitro_vcpu *vcpu);

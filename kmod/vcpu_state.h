@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A vCPU's architectural state as the API reads and writes it. Handlers for
- * the table in vcpu.c: vcpu->mutex is held and the vCPU is loaded.
+ * the table in vcpu_ioctl.c: vcpu->mutex is held and the vCPU is loaded.
  */
 #ifndef VITRO_VCPU_STATE_H
 #define VITRO_VCPU_STATE_H
