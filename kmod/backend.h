@@ -30,6 +30,7 @@ struct vitro_caps {
 	bool has_rdtscp;	/* RDTSCP/RDPID can be enabled for the guest */
 	bool has_xsaves;	/* XSAVES can be denied or confined */
 	u64 xss_host;		/* host's IA32_XSS */
+	u64 mcg_cap_reserved;	/* bits that MCG_CAP does not have in the vendor's processors */
 };
 
 extern struct vitro_caps vitro_caps;

@@ -17,6 +17,7 @@
 #include "dev.h"
 #include "ioctl.h"
 #include "irqchip/irqchip.h"
+#include "mce.h"
 #include "msr.h"
 #include "vm.h"
 
@@ -61,6 +62,7 @@ static const struct {
 	{ KVM_CAP_XCRS, 1 },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
+	{ KVM_CAP_MCE, VITRO_MAX_MCE_BANKS },
 	{ KVM_CAP_SIGNAL_MSI, 1 },
 	{ KVM_CAP_READONLY_MEM, 1 },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
@@ -128,6 +130,12 @@ static long dev_get_msrs(void *obj, void *data, unsigned long arg)
 	return vitro_get_feature_msrs(data, vitro_user_tail(arg, struct kvm_msrs, entries));
 }
 
+static long dev_get_mce_cap(void *obj, void *data, unsigned long arg)
+{
+	*(u64 *)data = vitro_mce_get_supported();
+	return 0;
+}
+
 static long dev_get_info(void *obj, void *data, unsigned long arg)
 {
 	struct vitro_info *info = data;
@@ -151,6 +159,7 @@ static const struct vitro_ioctl dev_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_GET_MSR_INDEX_LIST, 0, dev_get_msr_index_list),
 	VITRO_IOCTL(KVM_GET_MSR_FEATURE_INDEX_LIST, 0, dev_get_msr_feature_index_list),
 	VITRO_IOCTL(KVM_GET_MSRS, 0, dev_get_msrs),
+	VITRO_IOCTL(KVM_X86_GET_MCE_CAP_SUPPORTED, 0, dev_get_mce_cap),
 };
 
 static const struct vitro_ioctl dev_get_info_ioctl =

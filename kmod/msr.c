@@ -8,7 +8,6 @@
 #include <linux/string.h>
 #include <asm/apicdef.h>
 #include <asm/cpufeature.h>
-#include <asm/mce.h>
 #include <asm/mtrr.h>
 #include <asm/msr-index.h>
 #include <asm/msr.h>
@@ -20,6 +19,7 @@
 #include "cpuid.h"
 #include "cr.h"
 #include "irqchip/irqchip.h"
+#include "mce.h"
 #include "msr.h"
 #include "vm.h"
 
@@ -312,10 +312,10 @@ int vitro_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool host)
 		*value = vcpu->msrs.mtrr_def_type;
 		return 0;
 	case MSR_IA32_MCG_CAP:
-		return 0;	/* no banks */
 	case MSR_IA32_MCG_STATUS:
-		*value = vcpu->msrs.mcg_status;
-		return 0;
+	case MSR_IA32_MCG_CTL:
+	case VITRO_MCE_FIRST_MSR ... VITRO_MCE_LAST_MSR:
+		return vitro_mce_get_msr(vcpu, msr, value, host);
 	}
 
 	r = get_feature_msr(vcpu, msr, value, host);
@@ -455,11 +455,11 @@ int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 		return write_command(vcpu, msr, value, host);
 	case MSR_IA32_MISC_ENABLE:
 		return set_misc_enable(vcpu, value, host);
+	case MSR_IA32_MCG_CAP:
 	case MSR_IA32_MCG_STATUS:
-		if (value && !host)
-			return 1;
-		vcpu->msrs.mcg_status = value;
-		return 0;
+	case MSR_IA32_MCG_CTL:
+	case VITRO_MCE_FIRST_MSR ... VITRO_MCE_LAST_MSR:
+		return vitro_mce_set_msr(vcpu, msr, value, host);
 	case MSR_MTRRdefType:
 		return set_mtrr(vcpu, msr, value);
 	}

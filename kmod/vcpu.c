@@ -159,6 +159,7 @@ void vitro_vcpu_destroy(struct vitro_vcpu *vcpu)
 	vitro_backend->vcpu_destroy(vcpu);
 	kfree(vcpu->explain);
 	kvfree(vcpu->cpuid);
+	kfree(vcpu->mce.banks);
 	vitro_emul_free(vcpu);
 	vitro_xstate_free(vcpu);
 	free_run_pages(vcpu);

@@ -118,14 +118,20 @@ struct vitro_msrs {
 	u64 mtrr_def_type;
 	u64 mtrr_fixed[11];
 	u64 mtrr_var[2 * 8];
-	u64 mcg_status;
-	u64 mcg_ctl;
 	u64 spec_ctrl;
 	u64 arch_capabilities;
 	u64 ucode_rev;
 	u64 platform_info;
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK(_NEW) */
 	u64 system_time;		/* MSR_KVM_SYSTEM_TIME(_NEW) */
+};
+
+/* The machine-check architecture; mce.c. */
+struct vitro_mce {
+	u64 cap;			/* MCG_CAP; KVM_X86_SETUP_MCE */
+	u64 status;			/* MCG_STATUS */
+	u64 ctl;			/* MCG_CTL */
+	u64 *banks;			/* CTL, STATUS, ADDR, MISC of each; NULL: there are none */
 };
 
 /* One piece of an MMIO access that user space has to finish. */
@@ -223,6 +229,7 @@ struct vitro_vcpu {
 	struct xregs_state *xstate;	/* (t) guest's XSAVE image, standard format */
 
 	struct vitro_msrs msrs;		/* (t) */
+	struct vitro_mce mce;		/* (t) */
 	struct kvm_cpuid_entry2 *cpuid;	/* (t) */
 	u32 cpuid_nent;			/* (t) */
 	u16 cpuid_first[64];		/* (t) index by hash, see cpuid_guest.c */

@@ -12,6 +12,7 @@
 #include "cpuid.h"
 #include "ioctl.h"
 #include "irqchip/irqchip.h"
+#include "mce.h"
 #include "msr.h"
 #include "run.h"
 #include "vcpu_state.h"
@@ -126,6 +127,17 @@ static long set_lapic(void *obj, void *data, unsigned long arg)
 	return vcpu->lapic ? vitro_lapic_set_state(vcpu, data) : -EINVAL;
 }
 
+/*
+ * The page by which guests without a TPR of the processor's own would know their priority.
+ * What programs set at reset is that there is none.
+ */
+static long set_vapic_addr(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vcpu *vcpu = obj;
+
+	return vcpu->lapic && !((struct kvm_vapic_addr *)data)->vapic_addr ? 0 : -EINVAL;
+}
+
 static long get_mp_state(void *obj, void *data, unsigned long arg)
 {
 	return vitro_get_mp_state(obj, data);
@@ -231,6 +243,16 @@ static long kvmclock_ctrl(void *obj, void *data, unsigned long arg)
 	return vitro_clock_paused(obj);
 }
 
+static long setup_mce(void *obj, void *data, unsigned long arg)
+{
+	return vitro_mce_setup(obj, *(u64 *)data);
+}
+
+static long set_mce(void *obj, void *data, unsigned long arg)
+{
+	return vitro_mce_inject(obj, data);
+}
+
 static long explain_entry(void *obj, void *data, unsigned long arg)
 {
 	struct vitro_vcpu *vcpu = obj;
@@ -259,6 +281,7 @@ static const struct vitro_ioctl vcpu_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_XCRS, LOCK_LOADED, set_xcrs),
 	VITRO_IOCTL(KVM_GET_LAPIC, LOCK_LOADED, get_lapic),
 	VITRO_IOCTL(KVM_SET_LAPIC, LOCK_LOADED, set_lapic),
+	VITRO_IOCTL(KVM_SET_VAPIC_ADDR, LOCK_NONE, set_vapic_addr),
 	VITRO_IOCTL(KVM_GET_MP_STATE, LOCK_LOADED, get_mp_state),
 	VITRO_IOCTL(KVM_SET_MP_STATE, LOCK_LOADED, set_mp_state),
 	VITRO_IOCTL(KVM_GET_VCPU_EVENTS, LOCK_LOADED, get_events),
@@ -271,6 +294,8 @@ static const struct vitro_ioctl vcpu_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_TSC_KHZ, LOCK_NONE, set_tsc_khz),
 	VITRO_IOCTL(KVM_KVMCLOCK_CTRL, LOCK_MUTEX, kvmclock_ctrl),
 	VITRO_IOCTL(KVM_GET_STATS_FD, LOCK_ANY_MM, get_stats_fd),
+	VITRO_IOCTL(KVM_X86_SETUP_MCE, LOCK_MUTEX, setup_mce),
+	VITRO_IOCTL(KVM_X86_SET_MCE, LOCK_LOADED, set_mce),
 };
 
 static const struct vitro_ioctl explain_entry_ioctl =

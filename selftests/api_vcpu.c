@@ -423,3 +423,17 @@ TEST(kvmclock_ctrl)
 	/* The guest has no clock. */
 	CHECK_ERR(sys_ioctl_val(vcpu->fd, KVM_KVMCLOCK_CTRL, 0), EINVAL);
 }
+
+TEST(vapic_addr)
+{
+	struct vcpu *vcpu = vcpu_bare(vm_new(VM_IRQCHIP), 0);
+	struct vcpu *none = vcpu_bare(vm_new(0), 0);
+	struct kvm_vapic_addr addr = { .vapic_addr = 0 };
+
+	/* As QEMU does at each reset. */
+	CHECK_OK(sys_ioctl(vcpu->fd, KVM_SET_VAPIC_ADDR, &addr));
+	CHECK_ERR(sys_ioctl(vcpu->fd, KVM_SET_VAPIC_ADDR, BAD_PTR), EFAULT);
+	CHECK_ERR(sys_ioctl(none->fd, KVM_SET_VAPIC_ADDR, &addr), EINVAL);
+	addr.vapic_addr = GPA_MMIO;
+	CHECK_ERR(sys_ioctl(vcpu->fd, KVM_SET_VAPIC_ADDR, &addr), EINVAL);
+}

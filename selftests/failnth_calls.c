@@ -362,6 +362,25 @@ static void *kvmclock_on(struct fixture *f)
 	return NULL;
 }
 
+static void *mce_cap(struct fixture *f)
+{
+	uint64_t *cap = zeros(f);
+
+	*cap = 10;
+	return cap;
+}
+
+/* A corrected error. */
+static void *mce(struct fixture *f)
+{
+	struct kvm_x86_mce *args;
+
+	REQUIRE_OK(sys_ioctl(f->fds[VCPU], KVM_X86_SETUP_MCE, mce_cap(f)));
+	args = zeros(f);
+	args->status = 1ULL << 63;
+	return args;
+}
+
 static void *signal_mask(struct fixture *f)
 {
 	struct kvm_signal_mask *mask = zeros(f);
@@ -408,6 +427,7 @@ static const struct scenario scenarios[] = {
 	CALL(DEV, KVM_GET_MSR_INDEX_LIST, 0, room_for_msr_list),
 	CALL(DEV, KVM_GET_MSR_FEATURE_INDEX_LIST, 0, room_for_msr_list),
 	CALL(DEV, KVM_GET_MSRS, 0, feature_msr),
+	CALL(DEV, KVM_X86_GET_MCE_CAP_SUPPORTED, 0, zeros),
 	CALL(DEV, VITRO_GET_INFO, 0, zeros),
 
 	CALL(VM, KVM_CREATE_VCPU, NEED_PIT, NULL, .again = EEXIST, .pages = true),
@@ -473,6 +493,9 @@ static const struct scenario scenarios[] = {
 	CALL(VCPU, KVM_SET_TSC_KHZ, NEED_ALL, NULL),
 	CALL(VCPU, KVM_KVMCLOCK_CTRL, NEED_ALL, kvmclock_on),
 	CALL(VCPU, KVM_GET_STATS_FD, NEED_ALL, NULL),
+	CALL(VCPU, KVM_SET_VAPIC_ADDR, NEED_ALL, zeros),
+	CALL(VCPU, KVM_X86_SETUP_MCE, NEED_ALL, mce_cap),
+	CALL(VCPU, KVM_X86_SET_MCE, NEED_ALL, mce),
 	CALL(VCPU, KVM_SET_SIGNAL_MASK, NEED_ALL, signal_mask),
 	CALL(VCPU, VITRO_EXPLAIN_ENTRY, NEED_VCPU | NEED_SLOT, failed_entry),
 };

@@ -5,9 +5,11 @@
  */
 #include <linux/kvm_para.h>
 #include <asm/apicdef.h>
+#include <asm/mce.h>
 #include <asm/mtrr.h>
 #include <asm/msr-index.h>
 
+#include "../mce.h"
 #include "../msr.h"
 #include "fake_backend.h"
 #include "fixture.h"
@@ -86,6 +88,8 @@ static const struct msr_case {
 	{ "MCG_STATUS can be cleared", MSR_IA32_MCG_STATUS, GUEST, 0, 0, 0, 0, 0 },
 	{ "MCG_STATUS cannot be set", MSR_IA32_MCG_STATUS, GUEST, 0, 4, GP, 0, 0 },
 	{ "MCG_STATUS by user space", MSR_IA32_MCG_STATUS, HOST, 0, 4, 0, 0, 4 },
+	{ "MCG_CTL is not there", MSR_IA32_MCG_CTL, GUEST, 0, 0, GP, GP, 0 },
+	{ "MCG_CTL, which is not there, by user space", MSR_IA32_MCG_CTL, HOST, 0, ~0ULL, GP, 0, 0 },
 	{ "TSC_DEADLINE not offered", MSR_IA32_TSC_DEADLINE, GUEST, 0, 0, GP, GP, 0 },
 	{ "TSC_DEADLINE without APIC", MSR_IA32_TSC_DEADLINE, GUEST, VITRO_GF_TSC_DEADLINE, 99,
 	  0, 0, 0 },
@@ -104,7 +108,7 @@ static const struct msr_case {
 	{ "DEBUGCTL is the backend's", MSR_IA32_DEBUGCTLMSR, GUEST, 0, 0, GP, GP, 0 },
 	{ "PERF_GLOBAL_CTRL is not there", MSR_CORE_PERF_GLOBAL_CTRL, GUEST, 0, 0, GP, GP, 0 },
 	{ "the host's SMM base", 0x9e, GUEST, 0, 0, GP, GP, 0 },
-	{ "the host's MCi_CTL", MSR_IA32_MC0_CTL, GUEST, 0, 0, GP, GP, 0 },
+	{ "MCi_CTL without banks", MSR_IA32_MC0_CTL, GUEST, 0, 0, GP, GP, 0 },
 	{ "KVM's range, unknown", 0x4b564dff, GUEST, 0, 0, GP, GP, 0 },
 	{ "the last of all", U32_MAX, GUEST, 0, 0, GP, GP, 0 },
 };
@@ -144,6 +148,31 @@ static void tsc(struct kunit *test)
 	KUNIT_EXPECT_LT(test, value, BIT_ULL(50));
 }
 
+static void machine_check_banks(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	u64 value;
+
+	KUNIT_EXPECT_EQ(test, vitro_mce_setup(vcpu, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vitro_mce_setup(vcpu, VITRO_MAX_MCE_BANKS + 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vitro_mce_setup(vcpu, 4 | MCG_CMCI_P), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vitro_mce_setup(vcpu, 4 | MCG_CTL_P), 0);
+	KUNIT_EXPECT_EQ(test, vitro_get_msr(vcpu, MSR_IA32_MCx_MISC(3), &value, GUEST), 0);
+	KUNIT_EXPECT_EQ(test, vitro_get_msr(vcpu, MSR_IA32_MCx_CTL(4), &value, HOST), GP);
+	KUNIT_EXPECT_EQ(test, vitro_set_msr(vcpu, MSR_IA32_MCx_MISC(4), 0, HOST), GP);
+	/* SDM, IA32_MCi_STATUS: software can only clear it. */
+	KUNIT_EXPECT_EQ(test, vitro_set_msr(vcpu, MSR_IA32_MCx_STATUS(0), 1, GUEST), GP);
+	KUNIT_EXPECT_EQ(test, vitro_set_msr(vcpu, MSR_IA32_MCx_STATUS(0), 1, HOST), 0);
+	KUNIT_EXPECT_EQ(test, vitro_set_msr(vcpu, MSR_IA32_MCx_STATUS(0), 0, GUEST), 0);
+	KUNIT_EXPECT_EQ(test, vitro_set_msr(vcpu, MSR_IA32_MCG_CTL, 3, GUEST), GP);
+	KUNIT_EXPECT_EQ(test, vitro_set_msr(vcpu, MSR_IA32_MCG_CTL, 0, GUEST), 0);
+	/* Processor State After Reset: a machine check's registers survive INIT. */
+	vitro_set_msr(vcpu, MSR_IA32_MCx_ADDR(1), 0x5000, HOST);
+	vitro_vcpu_reset(vcpu, true);
+	KUNIT_EXPECT_EQ(test, vitro_get_msr(vcpu, MSR_IA32_MCx_ADDR(1), &value, GUEST), 0);
+	KUNIT_EXPECT_EQ(test, value, 0x5000ULL);
+}
+
 static void reset(struct kunit *test)
 {
 	struct vitro_vcpu *vcpu = test_vcpu(test);
@@ -173,6 +202,7 @@ static void sleeping_writes(struct kunit *test)
 static struct kunit_case msr_cases[] = {
 	KUNIT_CASE_PARAM(msr, msrs_gen_params),
 	KUNIT_CASE(tsc),
+	KUNIT_CASE(machine_check_banks),
 	KUNIT_CASE(reset),
 	KUNIT_CASE(sleeping_writes),
 	{}

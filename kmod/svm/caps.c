@@ -11,6 +11,7 @@
 #include <linux/smp.h>
 #include <linux/string.h>
 #include <asm/cpufeature.h>
+#include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include <asm/special_insns.h>
@@ -117,6 +118,8 @@ static void svm_find_optional(void)
 	vitro_caps.has_invpcid = boot_cpu_has(X86_FEATURE_INVPCID);
 	vitro_caps.has_rdtscp = boot_cpu_has(X86_FEATURE_RDTSCP);
 	vitro_caps.has_xsaves = boot_cpu_has(X86_FEATURE_XSAVES);
+	/* APM, "Global Status and Control Registers": nothing above MCG_CTL_P. */
+	vitro_caps.mcg_cap_reserved = ~(u64)(MCG_BANKCNT_MASK | MCG_CTL_P);
 	vitro_caps.xss_host = 0;
 	if (vitro_caps.has_xsaves)
 		rdmsrq(MSR_IA32_XSS, vitro_caps.xss_host);

@@ -272,6 +272,18 @@ static const struct field clock[] = {
 	F(struct kvm_clock_data, realtime, ANY, 0), F(struct kvm_clock_data, host_tsc, ANY, 0),
 };
 
+/* MCG_CAP: the banks, MCG_CTL_P, MCG_SER_P. */
+static const struct field mce_cap[] = {
+	{ .size = 1, .kind = KIND_SMALL, .count = 1, .param = 34 },
+	{ .size = 4, .kind = KIND_BITS, .count = 1, .param = 0x01000120 },
+	{ .size = 8, .kind = KIND_ANY, .count = 1 },
+};
+
+static const struct field mce[] = {
+	F(struct kvm_x86_mce, status, ANY, 0), F(struct kvm_x86_mce, bank, SMALL, 34),
+	F(struct kvm_x86_mce, mcg_status, BITS, 7), F(struct kvm_x86_mce, addr, GPA, 0),
+};
+
 const struct call ioctl_calls[] = {
 	NUMBER(KVM_GET_API_VERSION, DEV, 1, nothing),
 	{ CALL(KVM_CREATE_VM, DEV, 4), FIELDS(nothing), .makes = OBJ_VM },
@@ -287,6 +299,7 @@ const struct call ioctl_calls[] = {
 	  .tail = 1024, FIELDS(msr_list) },
 	{ CALL(KVM_GET_MSRS, DEV, 1), .size = sizeof(struct kvm_msrs), .tail = MSRS_TAIL,
 	  FIELDS(msrs) },
+	STRUCT(KVM_X86_GET_MCE_CAP_SUPPORTED, DEV, 1, uint64_t, anything),
 	STRUCT(VITRO_GET_INFO, DEV, 1, struct vitro_info, anything),
 
 	{ CALL(KVM_CREATE_VCPU, VM, 6), FIELDS(vcpu_id), .makes = OBJ_VCPU },
@@ -361,6 +374,9 @@ const struct call ioctl_calls[] = {
 	{ CALL(KVM_SET_SIGNAL_MASK, VCPU, 1), .size = sizeof(struct signal_mask),
 	  FIELDS(signal_mask) },
 	{ CALL(KVM_GET_STATS_FD, VCPU, 1), FIELDS(anything), .makes = OBJ_STATS },
+	STRUCT(KVM_SET_VAPIC_ADDR, VCPU, 1, struct kvm_vapic_addr, gpa),
+	STRUCT(KVM_X86_SETUP_MCE, VCPU, 1, uint64_t, mce_cap),
+	STRUCT(KVM_X86_SET_MCE, VCPU, 2, struct kvm_x86_mce, mce),
 	STRUCT(VITRO_EXPLAIN_ENTRY, VCPU, 1, struct vitro_explain, anything),
 };
 
