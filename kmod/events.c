@@ -307,6 +307,13 @@ static bool irq_waiting(struct vitro_vcpu *vcpu)
 			     vcpu->events.user_irq != VITRO_NO_VECTOR;
 }
 
+/* Does user space want to know when the guest takes a PIC's interrupt? */
+static bool window_wanted(const struct vitro_vcpu *vcpu)
+{
+	return !vcpu->vm->pic_in_kernel && READ_ONCE(vcpu->run->request_interrupt_window) &&
+	       (!vcpu->lapic || vitro_lapic_takes_extint(vcpu->lapic));
+}
+
 static void inject_waiting_irq(struct vitro_vcpu *vcpu)
 {
 	int vector;
@@ -361,7 +368,7 @@ void vitro_inject_events(struct vitro_vcpu *vcpu)
 			inject_waiting_irq(vcpu);
 		if (irq_waiting(vcpu))
 			b->request_irq_window(vcpu);
-	} else if (!vcpu->lapic && READ_ONCE(vcpu->run->request_interrupt_window)) {
+	} else if (window_wanted(vcpu)) {
 		b->request_irq_window(vcpu);
 	}
 

@@ -59,7 +59,7 @@ static bool exit_window(struct vitro_vcpu *vcpu)
 {
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 	/* User space may be waiting for the window: run_loop() looks. */
-	return vcpu->lapic;
+	return vcpu->vm->pic_in_kernel;
 }
 
 static bool exit_tpr(struct vitro_vcpu *vcpu)

@@ -249,6 +249,11 @@ static int slow_requests(struct vitro_vcpu *vcpu)
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return 0;
 	}
+	if (vitro_take_request(vcpu, VITRO_REQ_IOAPIC_EOI)) {
+		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+		vcpu->run->eoi.vector = vitro_lapic_take_user_eoi(vcpu);
+		return 0;
+	}
 	if (vitro_take_request(vcpu, VITRO_REQ_OUT)) {
 		/* Someone waits for old readers of slots and buses to go. */
 		unlock_srcu(vcpu);
@@ -365,10 +370,11 @@ static int enter_guest(struct vitro_vcpu *vcpu)
 	return exited ? vitro_handle_exit(vcpu) : 1;
 }
 
-/* Without in-kernel APIC: could user space inject an interrupt now? */
+/* Without in-kernel PIC: could user space inject an interrupt now? */
 static bool ready_for_irq(struct vitro_vcpu *vcpu)
 {
-	return vcpu->events.user_irq == VITRO_NO_VECTOR && !vcpu->events.irq.injected &&
+	return (!vcpu->lapic || vitro_lapic_takes_extint(vcpu->lapic)) &&
+	       vcpu->events.user_irq == VITRO_NO_VECTOR && !vcpu->events.irq.injected &&
 	       !vcpu->events.exception.pending && !vcpu->events.exception.injected &&
 	       vitro_backend->irq_allowed(vcpu);
 }
@@ -390,7 +396,7 @@ static int run_loop(struct vitro_vcpu *vcpu)
 			if (r <= 0)
 				return r;
 		}
-		if (!vcpu->lapic && window_open(vcpu)) {
+		if (!vcpu->vm->pic_in_kernel && window_open(vcpu)) {
 			vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			return 0;
 		}
@@ -448,7 +454,8 @@ static void fill_run(struct vitro_vcpu *vcpu)
 	run->cr8 = vcpu->lapic ? vitro_lapic_get_tpr(vcpu) >> 4 : vcpu->cr8;
 	run->apic_base = vcpu->msrs.apic_base;
 	run->flags = 0;
-	run->ready_for_interrupt_injection = vcpu->lapic || ready_for_irq(vcpu);
+	run->ready_for_interrupt_injection = vcpu->vm->pic_in_kernel ||
+					     ready_for_irq(vcpu);
 }
 
 static int run_locked(struct vitro_vcpu *vcpu)
@@ -472,10 +479,12 @@ static int run_locked(struct vitro_vcpu *vcpu)
 
 		if (cr8 > 15)
 			return -EINVAL;
-		if (cr8 != vcpu->cr8 || READ_ONCE(vcpu->run->request_interrupt_window))
+		if (cr8 != vcpu->cr8)
 			vitro_request(vcpu, VITRO_REQ_EVENT);
 		vcpu->cr8 = cr8;
 	}
+	if (!vcpu->vm->pic_in_kernel && READ_ONCE(vcpu->run->request_interrupt_window))
+		vitro_request(vcpu, VITRO_REQ_EVENT);
 	return run_loop(vcpu);
 }
 

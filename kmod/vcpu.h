@@ -60,6 +60,7 @@ enum vitro_request {
 	VITRO_REQ_TIMER,	/* the local APIC timer has expired */
 	VITRO_REQ_CLOCK,	/* the kvmclock page must be written anew */
 	VITRO_REQ_TRIPLE_FAULT,	/* report KVM_EXIT_SHUTDOWN */
+	VITRO_REQ_IOAPIC_EOI,	/* report KVM_EXIT_IOAPIC_EOI */
 };
 
 /* vcpu->mode; see vitro_vcpu_kick() for the handshake. */

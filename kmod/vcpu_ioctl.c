@@ -170,7 +170,7 @@ static long set_debugregs(void *obj, void *data, unsigned long arg)
 	return vitro_set_debugregs(obj, data);
 }
 
-/* KVM_INTERRUPT: the vector that a user-space interrupt controller chose. */
+/* KVM_INTERRUPT: the vector that an interrupt controller of user space's chose. */
 static long interrupt(void *obj, void *data, unsigned long arg)
 {
 	struct vitro_vcpu *vcpu = obj;
@@ -178,7 +178,7 @@ static long interrupt(void *obj, void *data, unsigned long arg)
 
 	if (vector > 255)
 		return -EINVAL;
-	if (vcpu->lapic)
+	if (vcpu->vm->pic_in_kernel)
 		return -ENXIO;
 	if (vcpu->events.user_irq != VITRO_NO_VECTOR)
 		return -EEXIST;

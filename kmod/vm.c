@@ -146,6 +146,20 @@ static long vm_create_irqchip(void *obj, void *data, unsigned long arg)
 	return vitro_irqchip_create(obj);
 }
 
+static long vm_enable_cap(void *obj, void *data, unsigned long arg)
+{
+	const struct kvm_enable_cap *cap = data;
+
+	if (cap->flags)
+		return -EINVAL;
+	switch (cap->cap) {
+	case KVM_CAP_SPLIT_IRQCHIP:
+		return vitro_irqchip_create_split(obj, cap->args[0]);
+	default:
+		return -EINVAL;
+	}
+}
+
 static long vm_get_irqchip(void *obj, void *data, unsigned long arg)
 {
 	struct vitro_vm *vm = obj;
@@ -287,6 +301,7 @@ static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_IDENTITY_MAP_ADDR, LOCK_VM, vm_set_identity_map_addr),
 	VITRO_IOCTL(KVM_SET_BOOT_CPU_ID, LOCK_VM, vm_set_boot_cpu_id),
 	VITRO_IOCTL(KVM_CREATE_IRQCHIP, LOCK_VM, vm_create_irqchip),
+	VITRO_IOCTL(KVM_ENABLE_CAP, LOCK_VM, vm_enable_cap),
 	VITRO_IOCTL(KVM_GET_IRQCHIP, LOCK_VM, vm_get_irqchip),
 	VITRO_IOCTL_DATA(KVM_SET_IRQCHIP, LOCK_VM, vm_set_irqchip,
 			 _IOC_WRITE, sizeof(struct kvm_irqchip)),

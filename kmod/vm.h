@@ -53,7 +53,8 @@ struct vitro_vm {
 
 	struct mutex irq_lock;		/* GSI routes, irqfds */
 	struct vitro_irqchip *irqchip;	/* set once under lock (release) */
-	bool irqchip_in_kernel;		/* same, for the hot path */
+	bool irqchip_in_kernel;		/* same, for the hot path: vCPUs have local APICs */
+	bool pic_in_kernel;		/* set before it; false: the PIC is user space's */
 
 	bool timing;			/* VITRO_SET_TIMING */
 

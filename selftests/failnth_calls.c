@@ -168,6 +168,15 @@ static void *same_pit(struct fixture *f)
 	return buffer;
 }
 
+static void *split_irqchip(struct fixture *f)
+{
+	struct kvm_enable_cap *cap = zeros(f);
+
+	cap->cap = KVM_CAP_SPLIT_IRQCHIP;
+	cap->args[0] = 24;
+	return cap;
+}
+
 static void *pit_config(struct fixture *f)
 {
 	struct kvm_pit_config *config = zeros(f);
@@ -441,6 +450,7 @@ static const struct scenario scenarios[] = {
 	CALL(VM, KVM_SET_IDENTITY_MAP_ADDR, 0, identity_map),
 	CALL(VM, KVM_SET_BOOT_CPU_ID, 0, NULL),
 	CALL(VM, KVM_CREATE_IRQCHIP, 0, NULL, .again = EEXIST),
+	CALL(VM, KVM_ENABLE_CAP, 0, split_irqchip, .again = EEXIST),
 	CALL(VM, KVM_GET_IRQCHIP, NEED_IRQCHIP, zeros),
 	CALL(VM, KVM_SET_IRQCHIP, NEED_IRQCHIP, same_pic),
 	CALL(VM, KVM_SET_IRQCHIP, NEED_IRQCHIP | NEED_VCPU, same_ioapic),

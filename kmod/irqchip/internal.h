@@ -112,6 +112,7 @@ struct vitro_lapic_timer {
  * @irr:	(a) set by any thread, cleared by the vCPU's only
  * @tmr:	(a) set by any thread
  * @isr:	(t)
+ * @user_eois:	(t) ended by the guest, which user space's IOAPIC has not been told yet
  * @esr:	(a) errors since the last write of the ESR
  * @regs:	(t) written by the vCPU's thread, read by others; the 32-bit
  *		registers at 16-byte strides. IRR, ISR, TMR, PPR, ID, version
@@ -123,6 +124,7 @@ struct vitro_lapic {
 	unsigned long irr[VITRO_VECTOR_LONGS];
 	unsigned long tmr[VITRO_VECTOR_LONGS];
 	unsigned long isr[VITRO_VECTOR_LONGS];
+	unsigned long user_eois[VITRO_VECTOR_LONGS];
 	unsigned long esr;
 	u32 regs[VITRO_LAPIC_REGS];
 	struct vitro_lapic_timer timer;
@@ -185,6 +187,8 @@ struct vitro_routes;
 /**
  * struct vitro_irqchip - the VM's interrupt controllers
  * @vm:		(c)
+ * @split:	(c) PICs, IOAPIC and PIT are user space's: @pic, @ioapic and @pit are unused
+ * @user_pins:	(c) pins of user space's IOAPIC: EOIs of their interrupts are its business
  * @pic:	see there
  * @ioapic:	see there
  * @pit:	set once under vm->lock (release)
@@ -199,6 +203,8 @@ struct vitro_routes;
  */
 struct vitro_irqchip {
 	struct vitro_vm *vm;
+	bool split;
+	u32 user_pins;
 	struct vitro_pic pic;
 	struct vitro_ioapic ioapic;
 	struct vitro_pit *pit;
@@ -271,7 +277,6 @@ void vitro_lapic_error(struct vitro_lapic *lapic, u32 error);
 void vitro_lapic_eoi(struct vitro_lapic *lapic);
 void vitro_lapic_recheck(struct vitro_lapic *lapic);
 u8 vitro_lapic_ppr(const struct vitro_lapic *lapic);
-bool vitro_lapic_takes_extint(const struct vitro_lapic *lapic);
 
 /* lapic_regs.c */
 u32 vitro_lapic_lvt_bits(const struct vitro_lapic *lapic, u32 offset);

@@ -23,6 +23,37 @@ static int register_devices(struct vitro_irqchip *chip)
 	return err;
 }
 
+static int create(struct vitro_vm *vm, bool split, u32 user_pins)
+{
+	struct vitro_irqchip *chip;
+	int err;
+
+	chip = kzalloc(sizeof(*chip), GFP_KERNEL_ACCOUNT);
+	if (!chip)
+		return -ENOMEM;
+	chip->vm = vm;
+	chip->split = split;
+	chip->user_pins = user_pins;
+	vitro_irqfds_init(chip);
+	err = vitro_routes_init(chip);
+	if (err)
+		goto free;
+	/* Without vCPUs there is nobody to use the devices before we are done. */
+	err = split ? 0 : register_devices(chip);
+	if (err)
+		goto routes;
+
+	vm->pic_in_kernel = !split;
+	smp_store_release(&vm->irqchip, chip);	/* pairs with vitro_chip() */
+	smp_store_release(&vm->irqchip_in_kernel, true);	/* pairs with has_irqchip() */
+	return 0;
+routes:
+	vitro_routes_destroy(chip);
+free:
+	kfree(chip);
+	return err;
+}
+
 /**
  * vitro_irqchip_create() - KVM_CREATE_IRQCHIP
  * @vm:		where
@@ -32,35 +63,30 @@ static int register_devices(struct vitro_irqchip *chip)
  */
 int vitro_irqchip_create(struct vitro_vm *vm)
 {
-	struct vitro_irqchip *chip;
-	int err;
-
 	if (vm->irqchip)
 		return -EEXIST;
 	if (vm->nr_vcpus)
 		return -EINVAL;
+	return create(vm, false, 0);
+}
 
-	chip = kzalloc(sizeof(*chip), GFP_KERNEL_ACCOUNT);
-	if (!chip)
-		return -ENOMEM;
-	chip->vm = vm;
-	vitro_irqfds_init(chip);
-	err = vitro_routes_init(chip);
-	if (err)
-		goto free;
-	/* Without vCPUs there is nobody to use the devices before we are done. */
-	err = register_devices(chip);
-	if (err)
-		goto routes;
-
-	smp_store_release(&vm->irqchip, chip);	/* pairs with vitro_chip() */
-	smp_store_release(&vm->irqchip_in_kernel, true);	/* pairs with has_irqchip() */
-	return 0;
-routes:
-	vitro_routes_destroy(chip);
-free:
-	kfree(chip);
-	return err;
+/**
+ * vitro_irqchip_create_split() - KVM_CAP_SPLIT_IRQCHIP
+ * @vm:		where
+ * @user_pins:	pins of the IOAPIC that user space has
+ *
+ * Local APICs, routes to them, and irqfds; user space has PIC, IOAPIC and PIT.
+ *
+ * Context: process, vm->lock held. Return: 0; -EEXIST: there are interrupt controllers
+ * or vCPUs; -EINVAL: too many pins; -ENOMEM.
+ */
+int vitro_irqchip_create_split(struct vitro_vm *vm, u64 user_pins)
+{
+	if (user_pins > VITRO_MAX_GSIS)
+		return -EINVAL;
+	if (vm->irqchip || vm->nr_vcpus)
+		return -EEXIST;
+	return create(vm, true, user_pins);
 }
 
 /**
@@ -80,7 +106,8 @@ void vitro_irqchip_destroy(struct vitro_vm *vm)
 		return;
 	vitro_irqfds_destroy(chip);
 	vitro_pit_destroy(chip);
-	vitro_ioapic_destroy(chip);
+	if (!chip->split)
+		vitro_ioapic_destroy(chip);
 	vm->irqchip = NULL;
 	vm->irqchip_in_kernel = false;
 	vitro_routes_destroy(chip);
@@ -100,7 +127,7 @@ int vitro_irqchip_get(struct vitro_vm *vm, struct kvm_irqchip *state)
 	struct vitro_irqchip *chip = vitro_chip(vm);
 	u32 id = state->chip_id;
 
-	if (!chip)
+	if (!chip || chip->split)
 		return -ENXIO;
 	memset(state, 0, sizeof(*state));
 	state->chip_id = id;
@@ -131,7 +158,7 @@ int vitro_irqchip_set(struct vitro_vm *vm, const struct kvm_irqchip *state)
 {
 	struct vitro_irqchip *chip = vitro_chip(vm);
 
-	if (!chip)
+	if (!chip || chip->split)
 		return -ENXIO;
 	switch (state->chip_id) {
 	case KVM_IRQCHIP_PIC_MASTER:

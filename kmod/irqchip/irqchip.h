@@ -12,6 +12,7 @@
 #include <linux/kvm.h>
 #include <linux/types.h>
 
+struct vitro_lapic;
 struct vitro_vm;
 struct vitro_vcpu;
 
@@ -23,6 +24,8 @@ struct vitro_vcpu;
  * and vm->irqchip_in_kernel last. -EEXIST if there, -EINVAL if vCPUs exist.
  */
 int vitro_irqchip_create(struct vitro_vm *vm);
+/* KVM_CAP_SPLIT_IRQCHIP: local APICs only; -EEXIST also if vCPUs exist */
+int vitro_irqchip_create_split(struct vitro_vm *vm, u64 user_pins);
 /* VM dies: also PIT, irqfds, routes. Before the vCPUs are freed, as they are sent to. */
 void vitro_irqchip_destroy(struct vitro_vm *vm);
 int vitro_irqchip_get(struct vitro_vm *vm, struct kvm_irqchip *chip);
@@ -60,6 +63,10 @@ void vitro_lapic_reset(struct vitro_vcpu *vcpu, bool init);
 int vitro_next_vector(struct vitro_vcpu *vcpu);
 int vitro_ack_vector(struct vitro_vcpu *vcpu);
 int vitro_lapic_irr_class(struct vitro_vcpu *vcpu);
+/* Could a PIC interrupt this processor, but for RFLAGS.IF? Any context. */
+bool vitro_lapic_takes_extint(const struct vitro_lapic *lapic);
+/* On VITRO_REQ_IOAPIC_EOI: a vector whose EOI user space has to know, or -1 */
+int vitro_lapic_take_user_eoi(struct vitro_vcpu *vcpu);
 bool vitro_has_interrupt(struct vitro_vcpu *vcpu);	/* cheap; any context; for wake-up decisions */
 
 /* On VITRO_REQ_TIMER: delivers what is due. Any state of the vCPU's thread. */

@@ -265,7 +265,8 @@ static int deassign(struct vitro_irqchip *chip, const struct kvm_irqfd *args, st
  * a deassigned eventfd is on its way any more.
  *
  * Context: process; takes vm->irq_lock. Return: 0; -EAGAIN: no interrupt
- * controllers; -EINVAL: unknown flags, GSI out of range, not an eventfd;
+ * controllers; -EINVAL: unknown flags, GSI out of range, not an eventfd, a resamplefd
+ * where the IOAPIC is user space's;
  * -EBADF: no such file; -EBUSY: the eventfd is assigned already; -ENOMEM.
  */
 int vitro_irqfd(struct vitro_vm *vm, const struct kvm_irqfd *args)
@@ -280,6 +281,9 @@ int vitro_irqfd(struct vitro_vm *vm, const struct kvm_irqfd *args)
 		return -EINVAL;
 	if (!chip)
 		return -EAGAIN;
+	/* The pins that are to be sampled again are user space's. */
+	if (chip->split && args->flags & KVM_IRQFD_FLAG_RESAMPLE)
+		return -EINVAL;
 
 	f = fdget(args->fd);
 	if (!vitro_fd_file(f))

@@ -143,8 +143,54 @@ void vitro_lapic_recheck(struct vitro_lapic *lapic)
 {
 	struct vitro_irqchip *chip = vitro_chip(lapic->vcpu->vm);
 
-	if (vitro_highest_vector(lapic->irr) >= 0 || (chip && READ_ONCE(chip->pic.output)))
+	/* User space may wait for a window to inject its PIC's interrupt. */
+	if (vitro_highest_vector(lapic->irr) >= 0 ||
+	    (chip && (READ_ONCE(chip->pic.output) || chip->split)))
 		vitro_request(lapic->vcpu, VITRO_REQ_EVENT);
+}
+
+/* An IOAPIC in user space has to know: the vCPU leaves with KVM_EXIT_IOAPIC_EOI. */
+static void tell_user(struct vitro_lapic *lapic, unsigned int vector)
+{
+	__set_bit(vector, lapic->user_eois);
+	vitro_request(lapic->vcpu, VITRO_REQ_IOAPIC_EOI);
+}
+
+/**
+ * vitro_lapic_take_user_eoi() - the next EOI to tell user space about
+ * @vcpu:	the caller's vCPU
+ *
+ * One instruction may have ended several interrupts; the others are requested again.
+ *
+ * Return: the vector, or -1.
+ */
+int vitro_lapic_take_user_eoi(struct vitro_vcpu *vcpu)
+{
+	unsigned long *eois = vcpu->lapic->user_eois;
+	int vector = vitro_highest_vector(eois);
+
+	if (vector < 0)
+		return -1;
+	__clear_bit(vector, eois);
+	if (vitro_highest_vector(eois) >= 0)
+		vitro_request(vcpu, VITRO_REQ_IOAPIC_EOI);
+	return vector;
+}
+
+/* SDM, "Signaling Interrupt Servicing Completion": of level-triggered ones IOAPICs hear. */
+static void broadcast_eoi(struct vitro_lapic *lapic, unsigned int vector)
+{
+	struct vitro_irqchip *chip = vitro_chip(lapic->vcpu->vm);
+	bool level = test_bit(vector, lapic->tmr);
+
+	if (!chip)
+		return;
+	if (unlikely(chip->split)) {
+		if (level && chip->user_pins)
+			tell_user(lapic, vector);
+	} else if (level || test_bit(vector, chip->ioapic.eoi_watch)) {
+		vitro_ioapic_eoi(&chip->ioapic, vector);
+	}
 }
 
 /**
@@ -153,16 +199,12 @@ void vitro_lapic_recheck(struct vitro_lapic *lapic)
  */
 void vitro_lapic_eoi(struct vitro_lapic *lapic)
 {
-	struct vitro_irqchip *chip;
 	int vector = vitro_highest_vector(lapic->isr);
 
 	if (vector < 0)
 		return;
 	__clear_bit(vector, lapic->isr);
-
-	chip = vitro_chip(lapic->vcpu->vm);
-	if (chip && (test_bit(vector, lapic->tmr) || test_bit(vector, chip->ioapic.eoi_watch)))
-		vitro_ioapic_eoi(&chip->ioapic, vector);
+	broadcast_eoi(lapic, vector);
 	vitro_lapic_recheck(lapic);
 }
 
@@ -193,6 +235,16 @@ static struct vitro_pic *extint_pending(const struct vitro_lapic *lapic)
 	return &chip->pic;
 }
 
+/* The vector that a PIC in user space has sent by KVM_INTERRUPT, or VITRO_NO_VECTOR. */
+static int user_extint(const struct vitro_lapic *lapic)
+{
+	int vector = READ_ONCE(lapic->vcpu->events.user_irq);
+
+	if (likely(vector == VITRO_NO_VECTOR) || !vitro_lapic_takes_extint(lapic))
+		return VITRO_NO_VECTOR;
+	return vector;
+}
+
 static int deliverable_vector(const struct vitro_lapic *lapic)
 {
 	int vector = vitro_highest_vector(lapic->irr);
@@ -208,7 +260,7 @@ static int deliverable_vector(const struct vitro_lapic *lapic)
  * vitro_next_vector() - what would be delivered now?
  * @vcpu:	the caller's vCPU
  *
- * Return: vector of the PIC's or the local APIC's interrupt, or -1.
+ * Return: vector of a PIC's or the local APIC's interrupt, or -1.
  */
 int vitro_next_vector(struct vitro_vcpu *vcpu)
 {
@@ -220,6 +272,8 @@ int vitro_next_vector(struct vitro_vcpu *vcpu)
 	pic = extint_pending(lapic);
 	if (unlikely(pic))
 		return vitro_pic_peek(pic);
+	if (unlikely(user_extint(lapic) != VITRO_NO_VECTOR))
+		return user_extint(lapic);
 	return deliverable_vector(lapic);
 }
 
@@ -227,7 +281,7 @@ int vitro_next_vector(struct vitro_vcpu *vcpu)
  * vitro_ack_vector() - accept what is to be delivered
  * @vcpu:	the caller's vCPU
  *
- * Moves the vector from IRR to ISR, or acknowledges the PIC.
+ * Moves the vector from IRR to ISR, or acknowledges the PIC, or forgets user space's vector.
  *
  * Return: the vector to inject, or -1 if there is none (any more).
  */
@@ -242,6 +296,11 @@ int vitro_ack_vector(struct vitro_vcpu *vcpu)
 	pic = extint_pending(lapic);
 	if (unlikely(pic))
 		return vitro_pic_ack(pic);
+	vector = user_extint(lapic);
+	if (unlikely(vector != VITRO_NO_VECTOR)) {
+		WRITE_ONCE(vcpu->events.user_irq, VITRO_NO_VECTOR);
+		return vector;
+	}
 
 	vector = deliverable_vector(lapic);
 	if (vector < 0)
@@ -284,7 +343,8 @@ bool vitro_has_interrupt(struct vitro_vcpu *vcpu)
 
 	if (!lapic)
 		return false;
-	return extint_pending(lapic) || deliverable_vector(lapic) >= 0;
+	return extint_pending(lapic) || user_extint(lapic) != VITRO_NO_VECTOR ||
+	       deliverable_vector(lapic) >= 0;
 }
 
 /**

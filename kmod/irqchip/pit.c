@@ -522,7 +522,7 @@ int vitro_pit_create(struct vitro_vm *vm, const struct kvm_pit_config *config)
 	struct vitro_pit *pit;
 	int err;
 
-	if (!chip)
+	if (!chip || chip->split)
 		return -ENOENT;
 	if (chip->pit)
 		return -EEXIST;

@@ -72,7 +72,8 @@ static bool route_used(const struct vitro_route *route)
 	return route->msi;
 }
 
-static int add_entry(struct vitro_routes *routes, const struct kvm_irq_routing_entry *entry)
+static int add_entry(const struct vitro_irqchip *chip, struct vitro_routes *routes,
+		     const struct kvm_irq_routing_entry *entry)
 {
 	u32 gsi = array_index_nospec(entry->gsi, routes->nr);
 	struct vitro_route *route = &routes->route[gsi];
@@ -85,7 +86,7 @@ static int add_entry(struct vitro_routes *routes, const struct kvm_irq_routing_e
 	case KVM_IRQ_ROUTING_IRQCHIP:
 		irqchip = entry->u.irqchip.irqchip;
 		pin = entry->u.irqchip.pin;
-		if (irqchip >= KVM_NR_IRQCHIPS || pin >= nr_pins(irqchip))
+		if (chip->split || irqchip >= KVM_NR_IRQCHIPS || pin >= nr_pins(irqchip))
 			return -EINVAL;
 		irqchip = array_index_nospec(irqchip, KVM_NR_IRQCHIPS);
 		pin = array_index_nospec(pin, VITRO_IOAPIC_PINS);
@@ -113,7 +114,8 @@ static void publish(struct vitro_irqchip *chip, struct vitro_routes *routes)
 
 	old = rcu_dereference_protected(chip->routes, lockdep_is_held(&vm->irq_lock));
 	rcu_assign_pointer(chip->routes, routes);
-	vitro_ioapic_update_watch(&chip->ioapic);
+	if (!chip->split)
+		vitro_ioapic_update_watch(&chip->ioapic);
 	if (old) {
 		vitro_sync_readers(vm);
 		kvfree(old);
@@ -154,7 +156,7 @@ int vitro_set_gsi_routing(struct vitro_vm *vm, const struct kvm_irq_routing_entr
 	if (!routes)
 		return -ENOMEM;
 	for (i = 0; i < nr; i++) {
-		err = add_entry(routes, &entries[i]);
+		err = add_entry(chip, routes, &entries[i]);
 		if (err) {
 			kvfree(routes);
 			return err;
@@ -170,18 +172,19 @@ int vitro_set_gsi_routing(struct vitro_vm *vm, const struct kvm_irq_routing_entr
  * vitro_routes_init() - the routes that a new VM has
  * @chip:	the VM's interrupt controllers, not yet published
  *
- * GSI n is IOAPIC pin n, and PIC input n where there is one.
+ * GSI n is IOAPIC pin n, and PIC input n where there is one. None if user space has them.
  *
  * Context: process. Return: 0 or -ENOMEM.
  */
 int vitro_routes_init(struct vitro_irqchip *chip)
 {
-	struct vitro_routes *routes = alloc_routes(VITRO_IOAPIC_PINS);
+	u32 nr = chip->split ? 0 : VITRO_IOAPIC_PINS;
+	struct vitro_routes *routes = alloc_routes(nr);
 	u32 gsi;
 
 	if (!routes)
 		return -ENOMEM;
-	for (gsi = 0; gsi < VITRO_IOAPIC_PINS; gsi++) {
+	for (gsi = 0; gsi < nr; gsi++) {
 		connect(routes, gsi, KVM_IRQCHIP_IOAPIC, gsi);
 		if (gsi < VITRO_PIC_PINS)
 			connect(routes, gsi, gsi < 8 ? KVM_IRQCHIP_PIC_MASTER :

@@ -272,6 +272,12 @@ static const struct field clock[] = {
 	F(struct kvm_clock_data, realtime, ANY, 0), F(struct kvm_clock_data, host_tsc, ANY, 0),
 };
 
+static const struct field enable_cap[] = {
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_SPLIT_IRQCHIP),
+	F(struct kvm_enable_cap, cap, SMALL, 240), F(struct kvm_enable_cap, args[0], SMALL, 26),
+	F(struct kvm_enable_cap, args[0], ANY, 0), F(struct kvm_enable_cap, flags, SMALL, 2),
+};
+
 /* MCG_CAP: the banks, MCG_CTL_P, MCG_SER_P. */
 static const struct field mce_cap[] = {
 	{ .size = 1, .kind = KIND_SMALL, .count = 1, .param = 34 },
@@ -309,6 +315,7 @@ const struct call ioctl_calls[] = {
 	STRUCT(KVM_SET_IDENTITY_MAP_ADDR, VM, 1, uint64_t, gpa),
 	NUMBER(KVM_SET_BOOT_CPU_ID, VM, 1, vcpu_id),
 	NUMBER(KVM_CREATE_IRQCHIP, VM, 3, nothing),
+	STRUCT(KVM_ENABLE_CAP, VM, 1, struct kvm_enable_cap, enable_cap),
 	STRUCT(KVM_GET_IRQCHIP, VM, 2, struct kvm_irqchip, irqchip),
 	{ CALL(KVM_SET_IRQCHIP, VM, 4), .size = sizeof(struct kvm_irqchip), FIELDS(irqchip),
 	  .getter = KVM_GET_IRQCHIP },
