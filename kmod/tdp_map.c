@@ -398,7 +398,7 @@ static bool get_resident_page(struct tdp_fault *fault)
 /*
  * The page if the host's page tables map it, without a reference: mmu_lock is
  * held, so the host's entry can only be changed by who has already announced
- * it, and map_page() heeds that. This saves most of what get_user_pages does,
+ * it, and map_present() heeds that. This saves most of what get_user_pages does,
  * and the second look at the host's tables for the level. Only anonymous and
  * shared memory: other pages may be such as nobody may get hold of (secret
  * memory, devices').
@@ -452,6 +452,9 @@ static bool map_present(struct tdp_fault *fault)
 
 	fault->seq = fault->vm->tdp.invalidate_seq;
 	if (current->mm != fault->vm->mm)
+		return false;
+	/* Who has announced a change may be freeing the page now: do not touch it. */
+	if (invalidated(fault, 1))
 		return false;
 	e = host_entry(fault);
 	if (!e.level)

@@ -71,8 +71,9 @@ bool vitro_has_interrupt(struct vitro_vcpu *vcpu);	/* cheap; any context; for wa
 
 /* On VITRO_REQ_TIMER: delivers what is due. Any state of the vCPU's thread. */
 void vitro_lapic_timer_check(struct vitro_vcpu *vcpu);
-/* The vCPU's thread now runs on another host CPU: the timer follows (optional). */
+/* Right before an entry, IRQs off: waits the last us of a deadline whose timer was early. */
 void vitro_lapic_timer_wait(struct vitro_vcpu *vcpu);
+/* The vCPU's thread now runs on another host CPU: the timer follows (optional). */
 void vitro_lapic_timer_migrate(struct vitro_vcpu *vcpu);
 /* vcpu->tsc_offset changed: re-arm a TSC-deadline timer */
 void vitro_lapic_tsc_changed(struct vitro_vcpu *vcpu);
