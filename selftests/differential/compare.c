@@ -8,6 +8,7 @@
 
 #define MAX_REASONS	64
 #define CONTEXT		6	/* items shown before a difference */
+#define MAX_SEEDS	8	/* shown of each reason */
 
 struct file {
 	FILE *stream;
@@ -25,8 +26,9 @@ struct comparison {
 	unsigned int known_guests, bad_guests;
 	struct {
 		const char *reason;
-		unsigned int count;
-		uint64_t seed;
+		unsigned int count, guests;
+		uint64_t seeds[MAX_SEEDS];
+		uint64_t last;	/* seed */
 	} reasons[MAX_REASONS];
 };
 
@@ -90,13 +92,18 @@ static void print_difference(struct comparison *c, const struct item *a, const s
 
 static void count_reason(struct comparison *c, const char *reason)
 {
+	uint64_t seed = c->guest.seed;
 	unsigned int i;
 
 	for (i = 0; i < MAX_REASONS - 1 && c->reasons[i].reason; i++)
 		if (c->reasons[i].reason == reason)
 			break;
-	if (!c->reasons[i].count++)
-		c->reasons[i].seed = c->guest.seed;
+	if (!c->reasons[i].count++ || c->reasons[i].last != seed) {
+		if (c->reasons[i].guests < MAX_SEEDS)
+			c->reasons[i].seeds[c->reasons[i].guests] = seed;
+		c->reasons[i].guests++;
+	}
+	c->reasons[i].last = seed;
 	c->reasons[i].reason = reason;
 }
 
@@ -227,13 +234,18 @@ static void compare_guest(struct comparison *c)
 
 static void report(const struct comparison *c, unsigned int guests)
 {
-	unsigned int i;
+	unsigned int i, k;
 
 	printf("# %u guests: %u alike, %u with known differences, %u with others\n", guests,
 	       guests - c->known_guests - c->bad_guests, c->known_guests, c->bad_guests);
-	for (i = 0; c->reasons[i].count; i++)
-		printf("# %6u times (first seed %llu): %s\n", c->reasons[i].count,
-		       (unsigned long long)c->reasons[i].seed, c->reasons[i].reason);
+	for (i = 0; c->reasons[i].count; i++) {
+		printf("# %6u times in %u guests (seeds", c->reasons[i].count,
+		       c->reasons[i].guests);
+		for (k = 0; k < c->reasons[i].guests && k < MAX_SEEDS; k++)
+			printf(" %llu", (unsigned long long)c->reasons[i].seeds[k]);
+		printf("%s): %s\n", c->reasons[i].guests > MAX_SEEDS ? " ..." : "",
+		       c->reasons[i].reason);
+	}
 }
 
 int compare_files(const char *kvm, const char *vitro, bool verbose)
