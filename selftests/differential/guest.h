@@ -105,6 +105,7 @@ struct step {
 	/* The arithmetic flags are not defined after it. */
 	bool undefined_flags;
 	uint32_t arg;		/* MSR, leaf, port, register or opcode */
+	uint64_t value;		/* written to a control register or MSR; 1: OUT to a PIC */
 };
 
 /* The memory operand's segment and what can be reached through it. */

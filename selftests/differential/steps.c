@@ -96,6 +96,7 @@ void step_wrmsr(struct emit *e)
 		e->step->arg = any_msr(e);
 	} while (e->step->arg >= 0x4b564d00 && e->step->arg <= 0x4b564d01);
 	value = msr_value(e);
+	e->step->value = value;
 	emit_load(e, RCX, e->step->arg);
 	emit_load(e, RAX, (uint32_t)value);
 	emit_load(e, RDX, value >> 32);
@@ -156,7 +157,8 @@ void step_cr_write(struct emit *e)
 	if (cr == 8 && (e->bits != 64 || (e->g->irqchip && guest_on_amd(e->g))))
 		cr = 4;
 	e->step->arg = cr;
-	emit_load(e, reg, cr_value(e, cr));
+	e->step->value = cr_value(e, cr);
+	emit_load(e, reg, e->step->value);
 	emit_modrm(e, NULL, 0, false, 0x0f22, cr, reg, 0);
 }
 
@@ -316,7 +318,8 @@ void step_port(struct emit *e)
 		/* By bytes only: stock KVM ignores others. */
 		e->step->arg = PICK(e->rng, pic);
 		emit_load(e, RDX, e->step->arg);
-		emit8(e, 0xec | (one_in(e->rng, 2) ? 2 : 0));
+		e->step->value = one_in(e->rng, 2);
+		emit8(e, 0xec | e->step->value << 1);
 		return;
 	}
 	if (one_in(e->rng, 3)) {
