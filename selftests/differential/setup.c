@@ -168,12 +168,53 @@ void vm_close(struct vm *vm)
 		close(vm->fd);
 }
 
+static bool nmis_blocked(struct vm *vm)
+{
+	struct kvm_vcpu_events events;
+
+	return vm->vcpu >= 0 && !call(vm->vcpu, KVM_GET_VCPU_EVENTS, &events) &&
+	       events.nmi.masked;
+}
+
+/*
+ * Bochs 2.7 knows one blocking of NMIs for all guests: a VM entry may set it, but none clears
+ * it. So a guest that ends in an NMI's handler leaves it to the next one. This is a guest
+ * that executes IRET, which clears it, and then OUT.
+ */
+static void unblock_nmis(struct machine *machine, struct guest *g)
+{
+	static const uint8_t code[] = { 0xcf, 0xe6, DONE_PORT };
+	static const uint16_t frame[] = { 1, DATA_BASE / 16, 2 };
+	struct kvm_regs regs = { .rsp = KERNEL_STACK - sizeof(frame), .rflags = 2 };
+	struct vm vm = { .machine = machine, .guest = g, .vcpu = -1 };
+	struct kvm_sregs sregs;
+
+	vm.fd = call(machine->kvm, KVM_CREATE_VM, NULL);
+	if (vm.fd < 0 || add_memory(&vm))
+		goto out;
+	memcpy(machine->mem + DATA_BASE, code, sizeof(code));
+	memcpy(machine->mem + regs.rsp, frame, sizeof(frame));
+	vm.vcpu = call(vm.fd, KVM_CREATE_VCPU, NULL);
+	if (vm.vcpu < 0 || call(vm.vcpu, KVM_GET_SREGS, &sregs))
+		goto out;
+	sregs.cs.base = DATA_BASE;
+	sregs.cs.selector = DATA_BASE / 16;
+	if (!call(vm.vcpu, KVM_SET_SREGS, &sregs) && !call(vm.vcpu, KVM_SET_REGS, &regs))
+		call(vm.vcpu, KVM_RUN, NULL);
+out:
+	if (vm.vcpu >= 0)
+		close(vm.vcpu);
+	if (vm.fd >= 0)
+		close(vm.fd);
+}
+
 int vm_run(struct machine *machine, struct guest *g, struct result *result)
 {
 	struct vm vm = {
 		.machine = machine, .guest = g, .result = result,
 		.rng.state = ~g->seed,
 	};
+	bool blocked;
 	int ret;
 
 	result_begin(result, g->seed);
@@ -182,6 +223,9 @@ int vm_run(struct machine *machine, struct guest *g, struct result *result)
 		vm_exits(&vm);
 		vm_dump(&vm);
 	}
+	blocked = !guest_on_amd(g) && nmis_blocked(&vm);
 	vm_close(&vm);
+	if (blocked)
+		unblock_nmis(machine, g);
 	return ret;
 }
