@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The Intel machine: Bochs, which emulates VMX with EPT and unrestricted guests."""
 import os
+import re
 import shutil
 import signal
 import socket
@@ -33,7 +34,11 @@ panic: action=fatal
 error: action=report
 info: action=ignore
 debug: action=ignore
+magic_break: enabled={trace}
 """
+
+# What Bochs' debugger writes of an instruction.
+TRACED = re.compile(r"^\(0\)\.\[\d+\] \[0x[0-9a-f]+\] [0-9a-f]+:([0-9a-f]+) \([^)]*\): (.*?)\s*;")
 
 
 class Listener:
@@ -83,10 +88,12 @@ class Bochs(Emulator):
             file.write(CONFIG.format(
                 mem=self.options.mem, vgabios="/usr/share/vgabios/vgabios.bin", disk=disk,
                 cylinders=cylinders, model=self.options.cpu_model, cpus=self.options.cpus,
-                ips=IPS, console=console.port, link=link.port, work=self.work))
+                ips=IPS, trace=int(bool(self.options.trace)), console=console.port, link=link.port, work=self.work))
         commands = os.path.join(self.work, "debugger.rc")
         with open(commands, "w") as file:
             file.write("c\n")
+            if self.options.trace:
+                file.write(f"trace on\ns {self.options.trace_count}\ntrace off\nc\n")
         environment = dict(os.environ)
         environment.pop("DISPLAY", None)
         environment["LD_PRELOAD"] = built("nosrand.so", "nosrand.c", [
@@ -114,6 +121,14 @@ class Bochs(Emulator):
         with open(output, errors="replace") as file:
             file.seek(start)
             return file.read()
+
+    def save_trace(self):
+        with open(os.path.join(self.work, "emulator.log"), errors="replace") as log, \
+                open(self.options.trace, "w") as file:
+            for line in log:
+                traced = TRACED.match(line)
+                if traced:
+                    file.write(f"{int(traced[1], 16):x} {traced[2]}\n")
 
     def last_words(self):
         words = super().last_words()

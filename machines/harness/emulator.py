@@ -80,6 +80,9 @@ class Emulator:
         """State of a machine that hangs, as text for the log; empty if unknown."""
         return ""
 
+    def save_trace(self):
+        """After stop(): see that what was executed is in options.trace."""
+
     def stop(self):
         """End the process."""
         if self.process and self.process.poll() is None:

@@ -5,7 +5,7 @@ import shutil
 import socket
 import time
 
-from .cache import Failure
+from .cache import Failure, built
 from .emulator import Emulator, socket_pair
 
 
@@ -52,6 +52,11 @@ class Qemu(Emulator):
             command += ["-accel", "tcg,thread=multi", "-cpu", options.cpu_model]
         if options.gdb:
             command += ["-gdb", f"tcp:127.0.0.1:{options.gdb}"]
+        if options.trace:
+            plugin = built("tracer.so", "tracer.c", [
+                ["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC",
+                 "-o", "{target}", "{source}"]])
+            command += ["-plugin", f"{plugin},out={options.trace},count={options.trace_count}"]
         self.spawn(command, pass_fds=(console.fileno(), link.fileno()))
         console.close()
         link.close()

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A plugin for QEMU's TCG: writes which instructions are executed after a mark, one
+ * line each, address and disassembly. The mark is XCHG BX, BX, which does nothing and which
+ * no compiler emits; Bochs' debugger knows it too.
+ *
+ *	-plugin tracer.so,out=FILE,count=N
+ *
+ * Debian packages QEMU without <qemu-plugin.h>: what is used of it is declared here.
+ */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+
+typedef uint64_t plugin_id;
+typedef void tb_callback(plugin_id id, struct qemu_plugin_tb *tb);
+typedef void exec_callback(unsigned int cpu, void *data);
+
+enum { NO_REGISTERS };
+
+void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, tb_callback *callback);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_callback *callback,
+					    int flags, void *data);
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn);
+
+int qemu_plugin_version = 1;
+int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv);
+
+/* Of a translated instruction. Lives as long as QEMU: a translation may be used again. */
+struct site {
+	uint64_t address;
+	char *text;
+};
+
+static const unsigned char mark[] = { 0x66, 0x87, 0xdb };
+static unsigned long count, left;
+static FILE *out;
+
+static void executed(unsigned int cpu, void *data)
+{
+	const struct site *site = data;
+
+	(void)cpu;
+	if (!left)
+		return;
+	fprintf(out, "%" PRIx64 " %s\n", site->address, site->text);
+	if (!--left)
+		fflush(out);
+}
+
+static void marked(unsigned int cpu, void *data)
+{
+	(void)cpu;
+	(void)data;
+	left = count;
+}
+
+static void translated(plugin_id id, struct qemu_plugin_tb *tb)
+{
+	size_t i, nr = qemu_plugin_tb_n_insns(tb);
+
+	(void)id;
+	for (i = 0; i < nr; i++) {
+		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+		struct site *site = malloc(sizeof(*site));
+
+		if (!site)
+			abort();
+		site->address = qemu_plugin_insn_vaddr(insn);
+		site->text = qemu_plugin_insn_disas(insn);
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, executed, NO_REGISTERS, site);
+		if (qemu_plugin_insn_size(insn) == sizeof(mark) &&
+		    !memcmp(qemu_plugin_insn_data(insn), mark, sizeof(mark)))
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, marked, NO_REGISTERS, NULL);
+	}
+}
+
+int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv)
+{
+	int i;
+
+	(void)info;
+	for (i = 0; i < argc; i++) {
+		if (!strncmp(argv[i], "out=", 4))
+			out = fopen(argv[i] + 4, "w");
+		else if (!strncmp(argv[i], "count=", 6))
+			count = strtoul(argv[i] + 6, NULL, 10);
+	}
+	if (!out || !count) {
+		fprintf(stderr, "tracer: out=FILE and count=N are needed\n");
+		return -1;
+	}
+	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+	return 0;
+}
