@@ -88,8 +88,8 @@ struct vitro_tdp_format {
  *		it, decodes into @exit. Interrupted event deliveries are
  *		handed to vitro_requeue_*(). Returns with IRQs off. Host NMIs have
  *		been handled. Never fails: a failed entry is VITRO_EXIT_ENTRY_FAILED
- * @skip:	advance RIP by @len, end the STI/MOV-SS shadow (hot or not).
- *		Not the single-step trap: common code does that
+ * @skip:	advance RIP by @len, end the STI/MOV-SS shadow, vitro_step_trap() if
+ *		RFLAGS.TF is set (hot or not)
  * @cache_reg:	fetch a register into its vcpu field
  * @flush_tlb:	hot, IRQs off: drop this vCPU's guest-physical (and combined)
  *		translations on this CPU before the next entry
@@ -219,5 +219,18 @@ DECLARE_STATIC_CALL(vitro_irq_allowed, *((struct vitro_backend *)0)->irq_allowed
  */
 DECLARE_STATIC_CALL(vitro_begin, *((struct vitro_backend *)0)->put);
 DECLARE_STATIC_CALL(vitro_end, *((struct vitro_backend *)0)->put);
+
+/**
+ * vitro_skip_insn_fast() - get past the instruction that caused the exit
+ * @vcpu: the vCPU; exit.insn_len is known
+ *
+ * Context: any of the vCPU's thread.
+ * Return: true, as a fast handler does.
+ */
+static __always_inline bool vitro_skip_insn_fast(struct vitro_vcpu *vcpu)
+{
+	static_call(vitro_skip)(vcpu, vcpu->exit.insn_len);
+	return true;
+}
 
 #endif /* VITRO_BACKEND_H */

@@ -28,14 +28,19 @@
 #define EBX_HYGO 0x6f677948	/* HygonGenuine */
 
 /*
- * Leaves are sought from where the first of their hash bucket is. Buckets: 32
- * of basic leaves, 16 of extended ones, 16 of hypervisor leaves and others.
+ * Leaves are sought from where the first of their hash bucket is. Basic leaves have
+ * buckets 0 to 31 for themselves but for the hypervisor's (0x40000000), which come in at 16;
+ * extended ones begin at 32.
  */
-static u32 bucket(u32 function)
+static __always_inline u32 bucket(u32 function)
 {
-	if (!(function >> 30))
-		return function % 32;
-	return function >> 31 ? 32 + function % 16 : 48 + function % 16;
+	return (function % 32) ^ (function >> 26);
+}
+
+static __always_inline bool is_leaf(const struct kvm_cpuid_entry2 *e, u32 function, u32 index)
+{
+	return e->function == function &&
+	       (e->index == index || !(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX));
 }
 
 static void index_entries(struct vitro_vcpu *vcpu)
@@ -56,8 +61,7 @@ static struct kvm_cpuid_entry2 *find(struct vitro_vcpu *vcpu, u32 function, u32 
 
 	for (i = vcpu->cpuid_first[bucket(function)]; i < vcpu->cpuid_nent; i++) {
 		e = &vcpu->cpuid[i];
-		if (e->function == function &&
-		    (e->index == index || !(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX)))
+		if (is_leaf(e, function, index))
 			return e;
 	}
 	return NULL;
@@ -333,20 +337,14 @@ static struct kvm_cpuid_entry2 *out_of_range(struct vitro_vcpu *vcpu, u32 functi
 	return find(vcpu, basic->eax, index);
 }
 
-/**
- * vitro_cpuid_execute() - the CPUID instruction
- * @vcpu: the vCPU
- *
- * Context: any of the vCPU's thread.
- */
-void vitro_cpuid_execute(struct vitro_vcpu *vcpu)
+/* Leaves that are not where their bucket begins, are not there, or are not constant. */
+static noinline void execute_any(struct vitro_vcpu *vcpu, u32 function, u32 index)
 {
-	u32 function = vcpu->gpr[VITRO_RAX], index = vcpu->gpr[VITRO_RCX];
 	struct kvm_cpuid_entry2 *e;
 	bool topology;
 
 	/* This leaf shows sizes that depend on XCR0. */
-	if (unlikely(function == 0xd) && vcpu->hot) {
+	if (function == 0xd && vcpu->hot) {
 		vitro_hot_xcr0(vcpu);
 		vitro_cpuid_runtime(vcpu);
 	}
@@ -359,4 +357,29 @@ void vitro_cpuid_execute(struct vitro_vcpu *vcpu)
 	topology = !e && function == 0xb && find(vcpu, function, 0);
 	vcpu->gpr[VITRO_RCX] = e ? e->ecx : topology ? index & 0xff : 0;
 	vcpu->gpr[VITRO_RDX] = e ? e->edx : topology ? vcpu->id : 0;
+}
+
+/**
+ * vitro_cpuid_execute() - the CPUID instruction
+ * @vcpu: the vCPU
+ *
+ * Most leaves are the first of their bucket: found by one look, without a search.
+ *
+ * Context: any of the vCPU's thread.
+ */
+void vitro_cpuid_execute(struct vitro_vcpu *vcpu)
+{
+	u32 function = vcpu->gpr[VITRO_RAX], index = vcpu->gpr[VITRO_RCX];
+	u32 first = vcpu->cpuid_first[bucket(function)];
+	const struct kvm_cpuid_entry2 *e = &vcpu->cpuid[first];
+
+	if (unlikely(first >= vcpu->cpuid_nent || function == 0xd ||
+		     !is_leaf(e, function, index))) {
+		execute_any(vcpu, function, index);
+		return;
+	}
+	vcpu->gpr[VITRO_RAX] = e->eax;
+	vcpu->gpr[VITRO_RBX] = e->ebx;
+	vcpu->gpr[VITRO_RCX] = e->ecx;
+	vcpu->gpr[VITRO_RDX] = e->edx;
 }

@@ -90,7 +90,7 @@ static int exit_exception(struct vitro_vcpu *vcpu)
 	return 1;
 }
 
-static bool exit_cpuid_fast(struct vitro_vcpu *vcpu)
+static __always_inline bool exit_cpuid_fast(struct vitro_vcpu *vcpu)
 {
 	vitro_cpuid_execute(vcpu);
 	return vitro_skip_insn_fast(vcpu);
@@ -377,6 +377,11 @@ static const struct exit_handler handlers[VITRO_NR_EXITS] = {
 	[VITRO_EXIT_UNKNOWN]	  = { NULL, exit_unknown },
 };
 
+static __always_inline bool length_known(struct vitro_vcpu *vcpu)
+{
+	return vcpu->exit.insn_len || vitro_find_insn_len(vcpu);
+}
+
 /**
  * vitro_handle_exit_fast() - deal with an exit in the inner loop, if possible
  * @vcpu: the vCPU, hot
@@ -386,11 +391,28 @@ static const struct exit_handler handlers[VITRO_NR_EXITS] = {
  */
 bool vitro_handle_exit_fast(struct vitro_vcpu *vcpu)
 {
-	const struct exit_handler *handler = &handlers[vcpu->exit.reason];
+	const struct exit_handler *handler;
 
-	if (!handler->fast)
-		return false;
-	if (handler->decode && unlikely(!vcpu->exit.insn_len) && !vitro_find_insn_len(vcpu))
+	/*
+	 * What is frequent, without the table: loads and, where there are
+	 * retpolines, an indirect call cost more than the comparisons.
+	 */
+	switch (vcpu->exit.reason) {
+	case VITRO_EXIT_CPUID:
+		return length_known(vcpu) && exit_cpuid_fast(vcpu);
+	case VITRO_EXIT_IO:
+		return length_known(vcpu) && vitro_exit_io_fast(vcpu);
+	case VITRO_EXIT_RDMSR:
+		return length_known(vcpu) && exit_rdmsr_fast(vcpu);
+	case VITRO_EXIT_WRMSR:
+		return length_known(vcpu) && exit_wrmsr_fast(vcpu);
+	case VITRO_EXIT_HYPERCALL:
+		return length_known(vcpu) && exit_hypercall_fast(vcpu);
+	case VITRO_EXIT_TDP_FAULT:
+		return exit_tdp_fault_fast(vcpu);
+	}
+	handler = &handlers[vcpu->exit.reason];
+	if (!handler->fast || (handler->decode && !length_known(vcpu)))
 		return false;
 	return handler->fast(vcpu);
 }

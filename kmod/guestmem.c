@@ -99,11 +99,12 @@ fault:
  * @vm:    the VM
  * @gpa:   guest-physical address; all four bytes are in its page
  * @value: where to
+ * @where: receives the user address, good for as long as the slots' generation
  *
  * Context: as vitro_guest_read_atomic(), whose cost it avoids in the inner loop.
  * Return: true if it succeeded.
  */
-bool vitro_guest_peek(struct vitro_vm *vm, u64 gpa, u32 *value)
+bool vitro_guest_peek(struct vitro_vm *vm, u64 gpa, u32 *value, const u32 __user **where)
 {
 	struct vitro_memslot *slot;
 	void __user *from = user_address(vm, gpa, false, &slot);
@@ -114,6 +115,7 @@ bool vitro_guest_peek(struct vitro_vm *vm, u64 gpa, u32 *value)
 	pagefault_disable();
 	failed = read_small(value, from, sizeof(*value));
 	pagefault_enable();
+	*where = from;
 	return !failed;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <linux/errno.h>
 #include <linux/mm.h>
+#include <linux/uaccess.h>
 #include <asm/processor-flags.h>
 #include <asm/traps.h>
 
@@ -162,23 +163,80 @@ static const struct {
 	[VITRO_EXIT_PAUSE]	= { 0x90f3, 2 },
 };
 
+static struct vitro_insn_site *site_of(struct vitro_vcpu *vcpu)
+{
+	return &vcpu->sites[vcpu->rip % VITRO_INSN_SITES];
+}
+
+/* Keeps what find_plain() has found. Entries of 4 bytes are too rare to be kept. */
+static void keep_site(struct vitro_vcpu *vcpu, const struct vitro_walk_entry *e, u32 bytes,
+		      const u32 __user *code)
+{
+	struct vitro_insn_site *site = site_of(vcpu);
+	int i;
+
+	if (!e || !e->wide || !vcpu->exit.cs_key)
+		return;
+	site->rip = vcpu->rip;
+	site->cs_key = vcpu->exit.cs_key;
+	site->cr3 = e->cr3;
+	site->generation = e->generation;
+	site->bytes = bytes;
+	site->len = vcpu->exit.insn_len;
+	site->code = code;
+	for (i = 0; i < VITRO_WALK_LEVELS; i++) {
+		site->from[i] = e->from[i < e->nr ? i : 0];
+		site->value[i] = e->value[i < e->nr ? i : 0];
+	}
+}
+
 /* Finds the length if the exit's instruction is in its plain form. */
-static bool find_plain(struct vitro_vcpu *vcpu)
+static noinline bool find_plain(struct vitro_vcpu *vcpu)
 {
 	u32 bytes, opcode = plain[vcpu->exit.reason].opcode;
 	unsigned int len = plain[vcpu->exit.reason].len;
 	u64 gva = linear_rip(vcpu);
+	u32 access = fetch_access(vcpu);
+	const u32 __user *code;
 	struct vitro_walk walk;
 
 	if (!len || offset_in_page(gva) > PAGE_SIZE - sizeof(bytes))
 		return false;
-	if (vitro_walk_gva(vcpu, gva, fetch_access(vcpu), true, &walk) ||
-	    !vitro_guest_peek(vcpu->vm, walk.gpa, &bytes))
+	if (vitro_walk_gva(vcpu, gva, access, true, &walk) ||
+	    !vitro_guest_peek(vcpu->vm, walk.gpa, &bytes, &code))
 		return false;
 	if ((bytes ^ opcode) & (BIT(8 * len) - 1))
 		return false;
 	vcpu->exit.insn_len = len;
+	keep_site(vcpu, vitro_walk_kept(vcpu, gva, access), bytes, code);
 	return true;
+}
+
+/*
+ * Do the guest's tables still lead there, and are the bytes the same? Straight
+ * through, without a loop: this is what every exit costs on a processor without
+ * NRIP save. All addresses lie within slots, which were checked to be user memory.
+ */
+static __always_inline bool site_unchanged(const struct vitro_insn_site *site)
+{
+	bool same = false;
+	u64 a, b, c, d;
+	u32 bytes;
+
+	BUILD_BUG_ON(VITRO_WALK_LEVELS != 4);
+	pagefault_disable();
+	__uaccess_begin_nospec();
+	unsafe_get_user(a, site->from[0], end);
+	unsafe_get_user(b, site->from[1], end);
+	unsafe_get_user(c, site->from[2], end);
+	unsafe_get_user(d, site->from[3], end);
+	unsafe_get_user(bytes, site->code, end);
+	same = a == site->value[0] && b == site->value[1] && c == site->value[2] &&
+	       d == site->value[3] && bytes == site->bytes;
+end:
+	__uaccess_end();
+	pagefault_enable();
+	return same;
 }
 
 /* Apart, as what it has on the stack takes long to initialise. */
@@ -189,9 +247,36 @@ static noinline bool find_any(struct vitro_vcpu *vcpu)
 	return !decode_exit(vcpu, true, &insn);
 }
 
-bool vitro_find_insn_len(struct vitro_vcpu *vcpu)
+static noinline bool find_anew(struct vitro_vcpu *vcpu)
 {
 	return find_plain(vcpu) || find_any(vcpu);
+}
+
+/**
+ * vitro_find_insn_len() - find out what the processor has not told, in the inner loop
+ * @vcpu: the vCPU, hot, with an exit whose insn_len is 0
+ *
+ * Exits come from few places: if the last one at this RIP was the same, and
+ * all that its length was derived from is as it was, so is the length.
+ *
+ * Context: inner loop, vm->srcu held. A backend that leaves exit.insn_len 0 has CR3 at
+ *	    hand after each exit.
+ * Return: false if the bytes are not at hand.
+ */
+bool vitro_find_insn_len(struct vitro_vcpu *vcpu)
+{
+	const struct vitro_insn_site *site = site_of(vcpu);
+
+	/* The compiler would compute the address again for each member. */
+	OPTIMIZER_HIDE_VAR(site);
+	if (likely(site->rip == vcpu->rip && site->cs_key == vcpu->exit.cs_key &&
+		   site->cr3 == vcpu->cr3 &&
+		   site->generation == vitro_memslots(vcpu->vm)->generation &&
+		   site_unchanged(site))) {
+		vcpu->exit.insn_len = site->len;
+		return true;
+	}
+	return find_anew(vcpu);
 }
 
 /* MOV to and from control and debug registers name them in ModRM. */
@@ -257,25 +342,15 @@ bool vitro_complete_exit_decode(struct vitro_vcpu *vcpu, int *r)
 	return true;
 }
 
-/* An instruction that completes with RFLAGS.TF set traps. */
-static void single_step_trap(struct vitro_vcpu *vcpu)
-{
-	if (unlikely(vcpu_rflags(vcpu) & X86_EFLAGS_TF))
-		vitro_queue_db(vcpu, DR6_BS);
-}
-
 /**
- * vitro_skip_insn_fast() - get past the instruction that caused the exit
- * @vcpu: the vCPU; exit.insn_len is known
+ * vitro_step_trap() - an instruction that was skipped has completed with RFLAGS.TF set
+ * @vcpu: the vCPU
  *
- * Context: any of the vCPU's thread.
- * Return: true.
+ * Apart from @skip of struct vitro_backend, as next to nobody needs it.
  */
-bool vitro_skip_insn_fast(struct vitro_vcpu *vcpu)
+void vitro_step_trap(struct vitro_vcpu *vcpu)
 {
-	static_call(vitro_skip)(vcpu, vcpu->exit.insn_len);
-	single_step_trap(vcpu);
-	return true;
+	vitro_queue_db(vcpu, DR6_BS);
 }
 
 /**

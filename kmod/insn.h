@@ -38,11 +38,10 @@ bool vitro_complete_exit_decode(struct vitro_vcpu *vcpu, int *r);
 int vitro_skip_insn(struct vitro_vcpu *vcpu);
 
 /*
- * The inner loop's versions. find: makes exit.insn_len known; false if the bytes are not at hand.
- * skip: exit.insn_len is known. Always true.
+ * The inner loop's version of vitro_complete_exit_decode(), for the length only: false if the
+ * bytes are not at hand. Its vitro_skip_insn() is vitro_skip_insn_fast(), in backend.h.
  */
 bool vitro_find_insn_len(struct vitro_vcpu *vcpu);
-bool vitro_skip_insn_fast(struct vitro_vcpu *vcpu);
 
 /* Emulates the instruction at RIP. "exit" function. */
 int vitro_emulate_insn(struct vitro_vcpu *vcpu);

@@ -193,6 +193,20 @@ static int upper_bound(const struct vitro_iobus *bus, u64 addr)
 	return low;
 }
 
+/* The same. Mostly it is what the vCPU has found last, which takes two looks to see. */
+static int range_behind(struct vitro_vcpu *vcpu, enum vitro_bus which,
+			const struct vitro_iobus *bus, u64 addr)
+{
+	int i = vcpu->io_hint[which];
+
+	if (i > 0 && i <= bus->nr && bus->ranges[i - 1].addr <= addr &&
+	    (i == bus->nr || bus->ranges[i].addr > addr))
+		return i;
+	i = upper_bound(bus, addr);
+	vcpu->io_hint[which] = i;
+	return i;
+}
+
 /*
  * Asks the devices that cover the access, one by one: reads into @in, or
  * writes from @out.
@@ -206,7 +220,7 @@ static int access(struct vitro_vcpu *vcpu, enum vitro_bus which, u64 addr, int l
 
 	if (!bus)
 		return -EOPNOTSUPP;
-	for (i = upper_bound(bus, addr) - 1; i >= 0 && bus->ranges[i].last >= addr; i--) {
+	for (i = range_behind(vcpu, which, bus, addr) - 1; i >= 0 && bus->ranges[i].last >= addr; i--) {
 		struct vitro_iodev *dev = READ_ONCE(bus->ranges[i].dev);
 
 		if (!dev || !covers(&bus->ranges[i], addr, len))

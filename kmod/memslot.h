@@ -76,7 +76,7 @@ void vitro_mark_dirty(struct vitro_vm *vm, const struct vitro_memslot *slot, u64
  */
 int vitro_guest_read(struct vitro_vm *vm, u64 gpa, void *buf, size_t len);
 int vitro_guest_read_atomic(struct vitro_vm *vm, u64 gpa, void *buf, size_t len);
-bool vitro_guest_peek(struct vitro_vm *vm, u64 gpa, u32 *value);
+bool vitro_guest_peek(struct vitro_vm *vm, u64 gpa, u32 *value, const u32 __user **where);
 int vitro_guest_write(struct vitro_vm *vm, u64 gpa, const void *buf, size_t len);
 int vitro_guest_cmpxchg(struct vitro_vm *vm, u64 gpa, u64 *old, u64 new, size_t len);
 

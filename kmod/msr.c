@@ -145,17 +145,12 @@ static bool valid_types(u64 value)
 	return true;
 }
 
+/* Each byte 0, 1, 4, 5, 6 or 7: no high bits, and bit 1 only with bit 2. */
 static bool valid_pat(u64 value)
 {
-	int i;
-	u8 type;
+	const u64 bit1 = 0x0202020202020202ULL, high = 0xf8f8f8f8f8f8f8f8ULL;
 
-	for (i = 0; i < 8; i++) {
-		type = value >> (8 * i);
-		if (!valid_memory_type(type) && type != 7)
-			return false;
-	}
-	return true;
+	return !(value & high) && !(value & bit1 & ~(value >> 1));
 }
 
 /* Where a fixed-range or variable-range MTRR is kept, NULL if it is neither. */
@@ -405,6 +400,16 @@ static int set_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
 	}
 }
 
+/* MSRs that entries load. Returns 0. */
+static int store_loaded(struct vitro_vcpu *vcpu, u64 *field, u64 value)
+{
+	if (*field == value)
+		return 0;
+	*field = value;
+	vcpu->refresh |= VITRO_REFRESH_GUEST;
+	return 0;
+}
+
 int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 {
 	int r;
@@ -435,21 +440,18 @@ int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case MSR_IA32_CR_PAT:
 		if (!valid_pat(value))
 			return 1;
-		vcpu->msrs.pat = value;
-		return 0;
+		return store_loaded(vcpu, &vcpu->msrs.pat, value);
 	case MSR_TSC_AUX:
 		if (!host && !vcpu_has(vcpu, VITRO_GF_RDTSCP | VITRO_GF_RDPID))
 			return 1;
 		/* AMD's processors drop the reserved half, Intel's refuse it. */
 		if (value >> 32 && !vcpu_has(vcpu, VITRO_GF_AMD))
 			return 1;
-		vcpu->msrs.tsc_aux = (u32)value;
-		return 0;
+		return store_loaded(vcpu, &vcpu->msrs.tsc_aux, (u32)value);
 	case MSR_IA32_SPEC_CTRL:
 		if ((!host && !vcpu_has(vcpu, VITRO_GF_SPEC_CTRL)) || value & ~spec_ctrl_bits())
 			return 1;
-		vcpu->msrs.spec_ctrl = value;
-		return 0;
+		return store_loaded(vcpu, &vcpu->msrs.spec_ctrl, value);
 	case MSR_IA32_PRED_CMD:
 	case MSR_IA32_FLUSH_CMD:
 		return write_command(vcpu, msr, value, host);

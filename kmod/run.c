@@ -344,7 +344,7 @@ static int enter_guest(struct vitro_vcpu *vcpu)
 	preempt_disable();
 	vitro_hot_begin(vcpu);
 	local_irq_disable();
-	vcpu->host_changed = true;
+	vcpu->refresh = VITRO_REFRESH_HOST | VITRO_REFRESH_GUEST;
 	vtime_account_guest_enter();
 
 	if (!xfer_to_guest_mode_work_pending()) {

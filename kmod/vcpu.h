@@ -17,6 +17,8 @@
 #include <asm/fpu/xcr.h>
 
 #include "exit.h"
+#include "insn_site.h"
+#include "iobus.h"
 #include "stats.h"
 #include "tdp.h"
 #include "walk.h"
@@ -68,6 +70,13 @@ enum vitro_vcpu_mode {
 	VITRO_OUTSIDE_GUEST,
 	VITRO_IN_GUEST,
 };
+
+/*
+ * Bits of vcpu->refresh: what the next entry has to look at beyond the registers. One test
+ * for what changes seldom, so whoever changes it must set the bit.
+ */
+#define VITRO_REFRESH_HOST	BIT(0)	/* IRQs may have been on: the host's state */
+#define VITRO_REFRESH_GUEST	BIT(1)	/* MSRs, events, translations: the backend's choice */
 
 #define VITRO_NO_VECTOR		(-1)
 
@@ -195,7 +204,7 @@ struct vitro_vcpu {
 	int cpu;			/* host CPU that it is loaded on, or -1 */
 	int last_cpu;			/* (t) host CPU of the last load, or -1 */
 	bool hot;			/* (t) guest's XSAVE state is in the registers */
-	bool host_changed;		/* (t) IRQs may have been on since the last entry */
+	u8 refresh;			/* (t) VITRO_REFRESH_*, for the next entry */
 	bool timing;			/* (t) copy of vm->timing for this run */
 	u64 exit_tsc;			/* (t) host TSC at the last exit, while timing */
 	int srcu_idx;			/* (t) of vm->srcu, in the run loop */
@@ -245,6 +254,7 @@ struct vitro_vcpu {
 
 	struct vitro_exit exit;		/* (t) the last exit */
 	struct vitro_io_state io;	/* (t) */
+	u16 io_hint[VITRO_NR_BUSES];	/* (t) where on a bus it has found something, see iobus.c */
 	struct vitro_emul *emul;	/* (t) see mmio.h */
 	/* (t) finishes the last user-space exit at the next KVM_RUN ... */
 	int (*complete)(struct vitro_vcpu *vcpu);
@@ -260,6 +270,7 @@ struct vitro_vcpu {
 
 	struct vitro_tdp_cache tdp_cache; /* (t) */
 	struct vitro_walk_entry walk_cache[VITRO_WALK_CACHE]; /* (t) */
+	struct vitro_insn_site sites[VITRO_INSN_SITES]; /* (t) by RIP */
 
 	struct vitro_explain *explain;	/* (t) text of the last failed entry */
 	struct vitro_vcpu_stats stats;	/* (t) written; read by anyone */
@@ -376,6 +387,18 @@ static inline bool vitro_take_request(struct vitro_vcpu *vcpu, enum vitro_reques
 	smp_mb__after_atomic();	/* pairs with the one in vitro_request() */
 	return true;
 }
+
+/* A control register that decides how instructions are fetched has changed. */
+static inline void vitro_forget_sites(struct vitro_vcpu *vcpu)
+{
+	int i;
+
+	for (i = 0; i < VITRO_INSN_SITES; i++)
+		vcpu->sites[i].cs_key = 0;
+}
+
+/* insn.c: an instruction that was skipped has completed with RFLAGS.TF set. */
+void vitro_step_trap(struct vitro_vcpu *vcpu);
 
 /* vcpu.c */
 int vitro_vcpu_create(struct vitro_vm *vm, u32 id);

@@ -377,6 +377,27 @@ static void keep(const struct walker *w, u64 gpa)
 	}
 }
 
+/**
+ * vitro_walk_kept() - what a translation depends on
+ * @vcpu:   the vCPU, whose vitro_walk_gva() has just succeeded for the same
+ * @gva:    linear address and
+ * @access: access
+ *
+ * Return: the entry that holds it; NULL: without paging, or it was not kept.
+ */
+const struct vitro_walk_entry *vitro_walk_kept(struct vitro_vcpu *vcpu, u64 gva, u32 access)
+{
+	const struct vitro_walk_entry *e;
+
+	if (!(vcpu->efer & EFER_LMA))
+		gva = (u32)gva;
+	e = cache_entry(vcpu, gva, access);
+	if (!(vcpu_cr0(vcpu) & X86_CR0_PG) || e->tag != cache_tag(gva, access) ||
+	    e->cr3 != vcpu_cr3(vcpu))
+		return NULL;
+	return e;
+}
+
 static noinline int walk_and_keep(struct vitro_vcpu *vcpu, u64 gva, u32 access, u64 mode,
 				  bool atomic, struct vitro_walk *walk)
 {

@@ -51,5 +51,6 @@ struct vitro_walk {
 
 int vitro_walk_gva(struct vitro_vcpu *vcpu, u64 gva, u32 access, bool atomic,
 		   struct vitro_walk *walk);
+const struct vitro_walk_entry *vitro_walk_kept(struct vitro_vcpu *vcpu, u64 gva, u32 access);
 
 #endif /* VITRO_WALK_H */

@@ -343,13 +343,19 @@ static u8 read_chip(struct vitro_pic *pic, struct kvm_pic_state *s, bool data, u
 
 static int chip_read(struct vitro_pic *pic, unsigned int which, u64 addr, int len, u8 *data)
 {
+	struct kvm_pic_state *s = &pic->chip[which];
 	unsigned long flags;
 	u32 acked = 0;
 	int i;
 
+	/* One byte that nothing follows from, as it is now: no need of the lock. */
+	if (len == 1 && addr & 1 && likely(!READ_ONCE(s->poll))) {
+		*data = READ_ONCE(s->imr);
+		return 0;
+	}
 	spin_lock_irqsave(&pic->lock, flags);
 	for (i = 0; i < len; i++)
-		data[i] = read_chip(pic, &pic->chip[which], (addr + i) & 1, &acked);
+		data[i] = read_chip(pic, s, (addr + i) & 1, &acked);
 	spin_unlock_irqrestore(&pic->lock, flags);
 	report_acked(pic, acked);
 	return 0;
@@ -362,10 +368,16 @@ static int chip_write(struct vitro_pic *pic, unsigned int which, u64 addr, int l
 	struct kvm_pic_state *s = &pic->chip[which];
 	unsigned long flags;
 	u32 acked = 0;
-	u8 old_imr, changed;
+	unsigned long changed;
+	u8 old_imr;
 	int i;
 
 	spin_lock_irqsave(&pic->lock, flags);
+	/* A mask that is there already is written often, by old interrupt code. */
+	if (len == 1 && addr & 1 && !s->init_state && s->imr == *data) {
+		spin_unlock_irqrestore(&pic->lock, flags);
+		return 0;
+	}
 	old_imr = s->imr;
 	for (i = 0; i < len; i++) {
 		if ((addr + i) & 1)
@@ -383,10 +395,9 @@ static int chip_write(struct vitro_pic *pic, unsigned int which, u64 addr, int l
 	spin_unlock_irqrestore(&pic->lock, flags);
 
 	report_acked(pic, acked);
-	for (i = 0; i < 8; i++)
-		if (changed & BIT(i))
-			vitro_pin_mask_changed(chip, which ? KVM_IRQCHIP_PIC_SLAVE :
-					       KVM_IRQCHIP_PIC_MASTER, i);
+	for_each_set_bit(i, &changed, 8)
+		vitro_pin_mask_changed(chip, which ? KVM_IRQCHIP_PIC_SLAVE :
+				       KVM_IRQCHIP_PIC_MASTER, i);
 	return 0;
 }
 

@@ -58,6 +58,8 @@ static void fake_skip(struct vitro_vcpu *vcpu, unsigned int len)
 	vcpu_write_rip(vcpu, vcpu_rip(vcpu) + len);
 	to_fake(vcpu)->skipped = len;
 	to_fake(vcpu)->shadow = 0;
+	if (vcpu->rflags & X86_EFLAGS_TF)
+		vitro_step_trap(vcpu);
 }
 
 static void fake_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg)

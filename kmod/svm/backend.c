@@ -11,6 +11,7 @@ static int svm_setup(void)
 {
 	int err;
 
+	svm_vcpu_setup();
 	err = svm_setup_maps();
 	if (err)
 		return err;

@@ -11,6 +11,8 @@
 #include <asm/nospec-branch.h>
 #include <asm/segment.h>
 
+#include "svm.h"
+
 /* gpr[] of struct vitro_vcpu, its first member, in the encoding's order */
 #define GPR_RCX		(1 * 8)
 #define GPR_RDX		(2 * 8)
@@ -27,12 +29,9 @@
 #define GPR_R14		(14 * 8)
 #define GPR_R15		(15 * 8)
 
-/* What the guest's stay leaves of the arguments: the stack below RSP. */
-#define ARG_HOST_SPEC	(0 * 8)
-#define ARG_GUEST_SPEC	(1 * 8)
-#define ARG_HOST_PA	(2 * 8)
-#define ARG_VCPU	(3 * 8)
-#define ARGS_SIZE	(4 * 8)
+/* What the guest's stay leaves of the arguments: they are on the stack. */
+#define ARG_ENTRY	(0 * 8)
+#define ARG_VCPU	(1 * 8)
 
 	.section .rodata
 	.balign 2
@@ -42,13 +41,10 @@ SYM_DATA_LOCAL(vitro_svm_verw_selector, .word __KERNEL_DS)
 	.text
 
 /*
- * int vitro_svm_switch(vcpu, guest_pa, host_pa, guest_spec, host_spec)
+ * int vitro_svm_switch(vcpu, entry)
  *
  * In:	RDI  struct vitro_vcpu: gpr[] but RAX and RSP, which the VMCB holds
- *	RSI  physical address of the guest's VMCB
- *	RDX  physical address of a VMCB with the host's VMSAVE state, up to date
- *	ECX  SPEC_CTRL for the guest
- *	R8D  SPEC_CTRL of the host; the MSR is written only if they differ
+ *	RSI  struct svm_entry
  *	Interrupts disabled (IF=0), EFER.SVME set on this CPU
  * Out:	EAX  0: the guest has exited (or VMRUN has refused its state):
  *	     gpr[] and the VMCB hold its registers
@@ -83,22 +79,20 @@ SYM_FUNC_START(vitro_svm_switch)
 	push	%r15
 
 	push	%rdi
-	push	%rdx
-	push	%rcx
-	push	%r8
+	push	%rsi
 
-	mov	%rsi, %rax
+	mov	SVM_ENTRY_VMCB_PA(%rsi), %rax
 .Lclgi:	clgi
 .Lload:	vmload	%rax
 
-	cmp	%ecx, %r8d
+	mov	SVM_ENTRY_GUEST_SPEC(%rsi), %r8d
+	cmp	SVM_ENTRY_HOST_SPEC(%rsi), %r8d
 	je	.Lguest_spec_done
-	mov	%rax, %rsi
-	mov	%ecx, %eax
+	mov	%r8d, %eax
 	mov	$MSR_IA32_SPEC_CTRL, %ecx
 	xor	%edx, %edx
 	wrmsr
-	mov	%rsi, %rax
+	mov	SVM_ENTRY_VMCB_PA(%rsi), %rax
 .Lguest_spec_done:
 
 	mov	GPR_RCX(%rdi), %rcx
@@ -127,7 +121,8 @@ SYM_FUNC_START(vitro_svm_switch)
 
 	/* RAX is the host's again: the VMCB's address. RSP, too. */
 	vmsave	%rax
-	mov	ARG_HOST_PA(%rsp), %rax
+	mov	ARG_ENTRY(%rsp), %rax
+	mov	SVM_ENTRY_HOST_PA(%rax), %rax
 	vmload	%rax
 
 	mov	ARG_VCPU(%rsp), %rax
@@ -172,8 +167,9 @@ SYM_FUNC_START(vitro_svm_switch)
 .Libpb_done:
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
 
-	mov	ARG_HOST_SPEC(%rsp), %eax
-	cmp	%eax, ARG_GUEST_SPEC(%rsp)
+	pop	%rsi
+	mov	SVM_ENTRY_HOST_SPEC(%rsi), %eax
+	cmp	%eax, SVM_ENTRY_GUEST_SPEC(%rsi)
 	je	.Lhost_spec_done
 	mov	$MSR_IA32_SPEC_CTRL, %ecx
 	xor	%edx, %edx
@@ -184,7 +180,7 @@ SYM_FUNC_START(vitro_svm_switch)
 	stgi
 	xor	%eax, %eax
 .Lout:
-	add	$ARGS_SIZE, %rsp
+	pop	%rdi
 	pop	%r15
 	pop	%r14
 	pop	%r13
@@ -194,6 +190,7 @@ SYM_FUNC_START(vitro_svm_switch)
 	RET
 
 .Loff:
+	pop	%rsi
 	mov	$1, %eax
 	jmp	.Lout
 

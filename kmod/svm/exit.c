@@ -3,7 +3,7 @@
  * From EXITCODE and EXITINFO to struct vitro_exit.
  */
 #include <linux/kernel.h>
-#include <linux/nospec.h>
+#include <asm/processor-flags.h>
 #include <asm/traps.h>
 
 #include "svm.h"
@@ -142,22 +142,23 @@ static void svm_decode_npf(struct svm_vcpu *svm, struct vitro_exit *exit)
 /**
  * struct svm_code - what to make of an EXITCODE
  * @reason:	VITRO_EXIT_*
- * @known:	the code is one that we intercept
- * @insn:	an instruction caused it: NRIP save gives its length
- * @decode:	fills in the rest, or NULL
+ * @flags:	as below; 0: unknown
+ * @decode:	fills in the rest
  */
 struct svm_code {
 	u8 reason;
-	bool known;
-	bool insn;
+	u8 flags;
 	void (*decode)(struct svm_vcpu *svm, struct vitro_exit *exit);
 };
 
-#define EVENT(why)	  { .reason = VITRO_EXIT_##why, .known = true }
-#define EVENT_FN(why, fn) { .reason = VITRO_EXIT_##why, .known = true, .decode = svm_decode_##fn }
-#define INSN(why)	  { .reason = VITRO_EXIT_##why, .known = true, .insn = true }
-#define INSN_FN(why, fn)  { .reason = VITRO_EXIT_##why, .known = true, .insn = true, \
-			    .decode = svm_decode_##fn }
+#define KNOWN		BIT(0)	/* one that we intercept */
+#define BY_INSN		BIT(1)	/* an instruction caused it: NRIP save gives its length */
+#define DECODE		BIT(2)	/* has @decode */
+
+#define EVENT(why)	  { VITRO_EXIT_##why, KNOWN }
+#define EVENT_FN(why, fn) { VITRO_EXIT_##why, KNOWN | DECODE, svm_decode_##fn }
+#define INSN(why)	  { VITRO_EXIT_##why, KNOWN | BY_INSN }
+#define INSN_FN(why, fn)  { VITRO_EXIT_##why, KNOWN | BY_INSN | DECODE, svm_decode_##fn }
 
 static const struct svm_code svm_codes[SVM_NR_CODES] = {
 	[SVM_EXIT_READ_CR0]	= INSN_FN(CR, cr),
@@ -209,24 +210,74 @@ static const struct svm_code svm_codes[SVM_NR_CODES] = {
 	[SVM_CODE_TLBSYNC]	= INSN(UD_INSN),
 };
 
-static void svm_decode_by_table(struct svm_vcpu *svm, struct vitro_exit *exit)
+/*
+ * The fetch of an instruction depends on CS's attributes, its base outside of
+ * 64-bit mode (32 bits there), CPL and RFLAGS.VM. With the exit's reason; never 0.
+ */
+static __always_inline u64 svm_cs_key(const struct svm_vcpu *svm, u8 reason)
+{
+	const struct vmcb_save_area *save = &svm->vmcb->save;
+	u32 low = save->cs.attrib | reason << 12 | save->cpl << 24 |
+		  (save->rflags & X86_EFLAGS_VM) << 9 | BIT(31);
+
+	BUILD_BUG_ON(VITRO_NR_EXITS > 32);
+	return save->cs.base << 32 | low;
+}
+
+/* What the EXITCODE says. */
+static __always_inline void svm_decode_code(struct svm_vcpu *svm, struct vitro_exit *exit,
+					    u32 number)
 {
 	const struct svm_code *code;
 	u64 len;
 
-	if (exit->hw_reason >= SVM_NR_CODES)
+	/* The processor's word, not the guest's: no need of a speculation barrier. */
+	if (unlikely(number >= SVM_NR_CODES)) {
+		if (number == SVM_EXIT_NPF)
+			svm_decode_npf(svm, exit);
 		return;
-	code = &svm_codes[array_index_nospec(exit->hw_reason, SVM_NR_CODES)];
-	if (!code->known)
+	}
+	code = &svm_codes[number];
+	if (unlikely(!code->flags))
 		return;
 
 	exit->reason = code->reason;
-	if (code->insn && svm_caps.nrips) {
-		len = svm->vmcb->control.next_rip - svm->vmcb->save.rip;
-		exit->insn_len = len <= 15 ? len : 0;
+	if (code->flags & BY_INSN) {
+		if (svm_caps.nrips) {
+			len = svm->vmcb->control.next_rip - svm->vmcb->save.rip;
+			exit->insn_len = len <= 15 ? len : 0;
+		} else {
+			exit->cs_key = svm_cs_key(svm, code->reason);
+		}
 	}
-	if (code->decode)
+	if (code->flags & DECODE)
 		code->decode(svm, exit);
+}
+
+/* An exit that means something for what its entry injected or stepped. */
+static noinline void svm_decode_more(struct svm_vcpu *svm, struct vitro_exit *exit, u32 code)
+{
+	if (code == (u32)SVM_EXIT_ERR) {
+		exit->reason = VITRO_EXIT_ENTRY_FAILED;
+		exit->fail.code = code;
+		svm->failed_event = svm->event_inj;
+		svm_cancel_injection(&svm->vcpu);
+		if (svm->step != SVM_STEP_NONE)
+			svm_end_step(svm, false);
+		return;
+	}
+
+	if (svm->event_inj || svm->vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID)
+		svm_finish_injection(svm);
+	svm_decode_code(svm, exit, code);
+	if (svm->step != SVM_STEP_NONE) {
+		bool stepped = exit->reason == VITRO_EXIT_EXCEPTION &&
+			       exit->exception.vector == X86_TRAP_DB &&
+			       exit->exception.payload == DR_STEP;
+
+		if (svm_end_step(svm, stepped))
+			exit->reason = VITRO_EXIT_NMI_WINDOW;
+	}
 }
 
 /**
@@ -240,36 +291,17 @@ static void svm_decode_by_table(struct svm_vcpu *svm, struct vitro_exit *exit)
 void svm_decode_exit(struct svm_vcpu *svm, struct vitro_exit *exit)
 {
 	const struct vmcb_control_area *control = &svm->vmcb->control;
+	u32 code = svm_exit_code(svm->vmcb);
 
 	exit->reason = VITRO_EXIT_UNKNOWN;
 	exit->insn_len = 0;
-	exit->hw_reason = svm_exit_code(svm->vmcb);
+	exit->hw_reason = code;
 	exit->hw_info = control->exit_info_1;
 
-	if (unlikely(exit->hw_reason == (u32)SVM_EXIT_ERR)) {
-		exit->reason = VITRO_EXIT_ENTRY_FAILED;
-		exit->fail.code = exit->hw_reason;
-		svm->failed_event = svm->event_inj;
-		svm_cancel_injection(&svm->vcpu);
-		if (svm->step != SVM_STEP_NONE)
-			svm_end_step(svm, false);
-		return;
-	}
-
-	if (unlikely(svm->event_inj || control->exit_int_info & SVM_EXITINTINFO_VALID))
-		svm_finish_injection(svm);
-
-	if (exit->hw_reason == SVM_EXIT_NPF)
-		svm_decode_npf(svm, exit);
+	if (unlikely(svm->event_inj || control->exit_int_info & SVM_EXITINTINFO_VALID ||
+		     svm->step != SVM_STEP_NONE ||
+		     (code >= SVM_NR_CODES && code != SVM_EXIT_NPF)))
+		svm_decode_more(svm, exit, code);
 	else
-		svm_decode_by_table(svm, exit);
-
-	if (unlikely(svm->step != SVM_STEP_NONE)) {
-		bool stepped = exit->reason == VITRO_EXIT_EXCEPTION &&
-			       exit->exception.vector == X86_TRAP_DB &&
-			       exit->exception.payload == DR_STEP;
-
-		if (svm_end_step(svm, stepped))
-			exit->reason = VITRO_EXIT_NMI_WINDOW;
-	}
+		svm_decode_code(svm, exit, code);
 }

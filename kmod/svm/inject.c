@@ -265,6 +265,7 @@ void svm_request_nmi_window(struct vitro_vcpu *vcpu)
 		return;
 	}
 	svm->step = svm->nmi == SVM_NMI_IRET ? SVM_STEP_IRET : SVM_STEP_SHADOW;
+	vcpu->refresh |= VITRO_REFRESH_GUEST;
 }
 
 /**

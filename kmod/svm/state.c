@@ -226,12 +226,13 @@ void svm_set_cr0(struct vitro_vcpu *vcpu, u64 cr0)
 	u64 real = (cr0 & ~(u64)(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_ET;
 
 	if ((svm->vmcb->save.cr0 ^ real) & (X86_CR0_PG | X86_CR0_PE | X86_CR0_WP))
-		svm->flush = true;
+		svm_want_flush(svm);
 	vcpu->cr0 = cr0;
 	vcpu->regs_avail |= BIT(VITRO_CR0);
 	svm->vmcb->save.cr0 = real;
 	svm_intercept(svm->vmcb, INTERCEPT_CR0_READ, real != cr0);
 	svm_dirty(svm->vmcb, SVM_CLEAN_CR);
+	vitro_forget_sites(vcpu);
 }
 
 /**
@@ -263,12 +264,13 @@ void svm_set_cr4(struct vitro_vcpu *vcpu, u64 cr4)
 	u64 real = cr4 | svm_caps.host_cr4_mce;
 
 	if ((svm->vmcb->save.cr4 ^ real) & SVM_CR4_FLUSHES)
-		svm->flush = true;
+		svm_want_flush(svm);
 	vcpu->cr4 = cr4;
 	vcpu->regs_avail |= BIT(VITRO_CR4);
 	svm->vmcb->save.cr4 = real;
 	svm_intercept(svm->vmcb, INTERCEPT_CR4_READ, real != cr4);
 	svm_dirty(svm->vmcb, SVM_CLEAN_CR);
+	vitro_forget_sites(vcpu);
 }
 
 /**
@@ -285,6 +287,7 @@ void svm_set_efer(struct vitro_vcpu *vcpu, u64 efer)
 	vcpu->efer = efer;
 	svm->vmcb->save.efer = efer | EFER_SVME;
 	svm_dirty(svm->vmcb, SVM_CLEAN_CR);
+	vitro_forget_sites(vcpu);
 }
 
 /**
@@ -322,13 +325,10 @@ bool svm_cs_long(struct vitro_vcpu *vcpu)
 /**
  * svm_cache_reg() - fetch a register into its vcpu field
  * @vcpu:	the vCPU
- * @reg:	which; only CR3 is ever left in the VMCB, which the guest writes
- *		without an exit
+ * @reg:	which; they are all there after an exit
  */
 void svm_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg)
 {
-	if (reg == VITRO_CR3)
-		vcpu->cr3 = to_svm(vcpu)->vmcb->save.cr3;
 	vcpu->regs_avail |= BIT(reg);
 }
 
@@ -346,4 +346,6 @@ void svm_skip(struct vitro_vcpu *vcpu, unsigned int len)
 	vcpu->rip = rip;
 	vcpu->rflags &= ~(u64)X86_EFLAGS_RF;
 	to_svm(vcpu)->vmcb->control.int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
+	if (unlikely(vcpu->rflags & X86_EFLAGS_TF))
+		vitro_step_trap(vcpu);
 }

@@ -15,6 +15,14 @@
 #ifndef VITRO_SVM_H
 #define VITRO_SVM_H
 
+/* Offsets in struct svm_entry; vcpu.c checks them. */
+#define SVM_ENTRY_VMCB_PA	0
+#define SVM_ENTRY_HOST_PA	8
+#define SVM_ENTRY_GUEST_SPEC	16
+#define SVM_ENTRY_HOST_SPEC	20
+
+#ifndef __ASSEMBLER__
+
 #include <linux/bitops.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
@@ -99,10 +107,24 @@ struct svm_cpu {
 DECLARE_PER_CPU(struct svm_cpu, svm_cpu);
 
 /**
+ * struct svm_entry - what entry.S works with; vcpu.c checks the offsets
+ * @vmcb_pa:	physical address of the guest's VMCB
+ * @host_pa:	physical address of a VMCB with the host's VMSAVE state, up to date
+ * @guest_spec:	SPEC_CTRL for the guest
+ * @host_spec:	SPEC_CTRL of the host; the MSR is written only if they differ
+ */
+struct svm_entry {
+	u64 vmcb_pa;
+	u64 host_pa;
+	u32 guest_spec;
+	u32 host_spec;
+};
+
+/**
  * struct svm_vcpu - a vCPU's part of the backend; owned by the vCPU's thread
  * @vcpu:	common part; entry.S relies on its being first
  * @vmcb:	the VMCB, a page
- * @vmcb_pa:	its physical address
+ * @entry:	for entry.S
  * @id:		unlike any other vCPU's, living or dead; never 0
  * @asid_cpu:	host CPU where the VMCB's ASID is valid ...
  * @asid_generation: ... while this is that CPU's generation
@@ -129,7 +151,7 @@ DECLARE_PER_CPU(struct svm_cpu, svm_cpu);
 struct svm_vcpu {
 	struct vitro_vcpu vcpu;
 	struct vmcb *vmcb;
-	u64 vmcb_pa;
+	struct svm_entry entry;
 	u64 id;
 	int asid_cpu;
 	u64 asid_generation;
@@ -203,9 +225,15 @@ static inline bool svm_intercepts(const struct vmcb *vmcb, unsigned int bit)
 	return vmcb->control.intercepts[bit / 32] & BIT(bit % 32);
 }
 
+/* The guest's translations must go before its next entry. */
+static inline void svm_want_flush(struct svm_vcpu *svm)
+{
+	svm->flush = true;
+	svm->vcpu.refresh |= VITRO_REFRESH_GUEST;
+}
+
 /* entry.S; see there */
-int vitro_svm_switch(struct vitro_vcpu *vcpu, u64 guest_pa, u64 host_pa,
-		     u32 guest_spec_ctrl, u32 host_spec_ctrl);
+int vitro_svm_switch(struct vitro_vcpu *vcpu, const struct svm_entry *entry);
 
 /* caps.c */
 int svm_probe(void);
@@ -218,6 +246,7 @@ void svm_cpu_disable(void);
 void svm_save_host(struct svm_cpu *cpu);
 
 /* vcpu.c */
+void svm_vcpu_setup(void);
 int svm_vcpu_create(struct vitro_vcpu *vcpu);
 void svm_vcpu_destroy(struct vitro_vcpu *vcpu);
 void svm_vcpu_reset(struct vitro_vcpu *vcpu, bool init);
@@ -284,5 +313,7 @@ void svm_decode_exit(struct svm_vcpu *svm, struct vitro_exit *exit);
 /* explain.c */
 void svm_explain(struct vitro_vcpu *vcpu, struct seq_buf *text);
 void svm_dump(struct vitro_vcpu *vcpu);
+
+#endif /* __ASSEMBLER__ */
 
 #endif /* VITRO_SVM_H */

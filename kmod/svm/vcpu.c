@@ -4,7 +4,9 @@
  * host CPU, ASIDs, and entering the guest.
  */
 #include <linux/atomic.h>
+#include <linux/build_bug.h>
 #include <linux/gfp.h>
+#include <linux/jump_label.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -18,6 +20,17 @@
 #include "../vm.h"
 #include "../cpuid.h"
 #include "svm.h"
+
+/* What entry.S knows by number. */
+static_assert(offsetof(struct svm_vcpu, vcpu.gpr) == 0);
+static_assert(offsetof(struct svm_entry, vmcb_pa) == SVM_ENTRY_VMCB_PA);
+static_assert(offsetof(struct svm_entry, host_pa) == SVM_ENTRY_HOST_PA);
+static_assert(offsetof(struct svm_entry, guest_spec) == SVM_ENTRY_GUEST_SPEC);
+static_assert(offsetof(struct svm_entry, host_spec) == SVM_ENTRY_HOST_SPEC);
+
+/* Taken at load; where they are off, they cost entries nothing. */
+static DEFINE_STATIC_KEY_FALSE(clear_xss);
+static DEFINE_STATIC_KEY_FALSE(has_clean);
 
 /* PAUSEs in a row, and cycles between them, that look like a lost spin. */
 #define SVM_PAUSE_COUNT		3000
@@ -47,6 +60,20 @@ static const u8 svm_intercepts_always[] = {
 static atomic64_t svm_last_vcpu_id;
 
 /**
+ * svm_vcpu_setup() - find out what entries need on this processor
+ *
+ * There is no control over XSAVES in guests, so IA32_XSS is zero while
+ * one runs: else XSAVES would hand out the host's supervisor state.
+ */
+void svm_vcpu_setup(void)
+{
+	if (vitro_caps.xss_host)
+		static_branch_enable(&clear_xss);
+	if (svm_caps.vmcb_clean)
+		static_branch_enable(&has_clean);
+}
+
+/**
  * svm_vcpu_create() - allocate the VMCB
  * @vcpu: the vCPU, zeroed; not loaded
  *
@@ -59,7 +86,7 @@ int svm_vcpu_create(struct vitro_vcpu *vcpu)
 	svm->vmcb = (struct vmcb *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!svm->vmcb)
 		return -ENOMEM;
-	svm->vmcb_pa = __pa(svm->vmcb);
+	svm->entry.vmcb_pa = __pa(svm->vmcb);
 	svm->id = atomic64_inc_return(&svm_last_vcpu_id);
 	svm->asid_cpu = -1;
 	return 0;
@@ -197,7 +224,7 @@ void svm_set_root(struct vitro_vcpu *vcpu, u64 root_hpa)
 
 	svm->vmcb->control.nested_cr3 = root_hpa;
 	svm_dirty(svm->vmcb, SVM_CLEAN_NP);
-	svm->flush = true;
+	svm_want_flush(svm);
 }
 
 /**
@@ -221,7 +248,7 @@ void svm_write_tsc_offset(struct vitro_vcpu *vcpu)
  */
 void svm_flush_tlb(struct vitro_vcpu *vcpu)
 {
-	to_svm(vcpu)->flush = true;
+	svm_want_flush(to_svm(vcpu));
 }
 
 /*
@@ -259,6 +286,8 @@ static void svm_sync_asid(struct svm_vcpu *svm, struct svm_cpu *c)
 		else
 			svm_new_asid(svm, c);
 	}
+	/* Unless the processor is to do it, it is done. */
+	svm->flush = control->tlb_ctl == TLB_CONTROL_FLUSH_ASID;
 	if (unlikely(c->flush_all))
 		control->tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 }
@@ -335,8 +364,42 @@ static void svm_sync_host_ldt(struct svm_cpu *c)
 #endif
 }
 
-/* Brings the VMCB up to date for an entry. IRQs off. */
-static void svm_before_entry(struct svm_vcpu *svm, struct svm_cpu *c)
+/*
+ * Everything that an entry needs beyond the registers: after IRQs have been on, or
+ * when somebody has changed it and set VITRO_REFRESH_GUEST. IRQs off.
+ */
+static noinline void svm_refresh(struct svm_vcpu *svm)
+{
+	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
+	struct vitro_vcpu *vcpu = &svm->vcpu;
+	struct vmcb *vmcb = svm->vmcb;
+
+	vcpu->refresh = 0;
+	svm->entered = true;
+	if (vmcb->save.g_pat != vcpu->msrs.pat) {
+		vmcb->save.g_pat = vcpu->msrs.pat;
+		svm_dirty(vmcb, SVM_CLEAN_NP);
+	}
+	if (!vcpu->lapic && svm->v_tpr != (vcpu->cr8 & V_TPR_MASK))
+		svm_update_tpr(vcpu, vcpu->cr8 << 4, -1);
+	if (svm_caps.v_spec_ctrl)
+		vmcb->save.spec_ctrl = vcpu->msrs.spec_ctrl;
+	if (svm_caps.spec_ctrl) {
+		svm->entry.host_spec = spec_ctrl_current();
+		svm->entry.guest_spec = vcpu->msrs.spec_ctrl;
+	}
+	if (vitro_caps.has_rdtscp)
+		svm_sync_tsc_aux(svm);
+
+	svm_sync_asid(svm, c);
+	svm_sync_host_ldt(c);
+	svm->entry.host_pa = c->host_pa;
+	if (svm->step != SVM_STEP_NONE)
+		svm_start_step(svm);
+}
+
+/* Writes the registers that the VMCB holds. */
+static __always_inline void svm_write_regs(struct svm_vcpu *svm)
 {
 	struct vitro_vcpu *vcpu = &svm->vcpu;
 	struct vmcb *vmcb = svm->vmcb;
@@ -345,54 +408,26 @@ static void svm_before_entry(struct svm_vcpu *svm, struct svm_cpu *c)
 	vmcb->save.rsp = vcpu->gpr[VITRO_RSP];
 	vmcb->save.rip = vcpu->rip;
 	vmcb->save.rflags = vcpu->rflags;
-	vcpu->regs_dirty = 0;
-	if (unlikely(svm->step != SVM_STEP_NONE))
-		svm_start_step(svm);
-
-	if (vmcb->save.cr2 != vcpu->cr2) {
+	if (unlikely(vmcb->save.cr2 != vcpu->cr2)) {
 		vmcb->save.cr2 = vcpu->cr2;
 		svm_dirty(vmcb, SVM_CLEAN_CR2);
 	}
-	if (unlikely(vmcb->save.g_pat != vcpu->msrs.pat)) {
-		vmcb->save.g_pat = vcpu->msrs.pat;
-		svm_dirty(vmcb, SVM_CLEAN_NP);
-	}
-	if (!vcpu->lapic && svm->v_tpr != (vcpu->cr8 & V_TPR_MASK))
-		svm_update_tpr(vcpu, vcpu->cr8 << 4, -1);
-	if (svm_caps.v_spec_ctrl)
-		vmcb->save.spec_ctrl = vcpu->msrs.spec_ctrl;
-	if (vitro_caps.has_rdtscp)
-		svm_sync_tsc_aux(svm);
-
-	svm_sync_asid(svm, c);
-	svm_sync_host_ldt(c);
 }
 
 /* Takes over what the guest has left in the VMCB. IRQs off. */
-static void svm_after_exit(struct svm_vcpu *svm, struct svm_cpu *c)
+static __always_inline void svm_read_regs(struct svm_vcpu *svm)
 {
 	struct vitro_vcpu *vcpu = &svm->vcpu;
 	struct vmcb *vmcb = svm->vmcb;
 	u8 v_tpr;
-
-	svm->entered = true;
-	/*
-	 * Refused: nothing has run, and whether the TLB has been flushed is not
-	 * known. What the VMCB holds now need not be the guest's (in QEMU's TCG
-	 * it is the host's).
-	 */
-	if (unlikely(svm_exit_code(vmcb) == (u32)SVM_EXIT_ERR))
-		return;
 
 	vcpu->gpr[VITRO_RAX] = vmcb->save.rax;
 	vcpu->gpr[VITRO_RSP] = vmcb->save.rsp;
 	vcpu->rip = vmcb->save.rip;
 	vcpu->rflags = vmcb->save.rflags;
 	vcpu->cr2 = vmcb->save.cr2;
-	vcpu->regs_avail &= ~BIT(VITRO_CR3);
-	svm->flush = false;
-	c->flush_all = false;
-	if (svm_caps.vmcb_clean)
+	vcpu->cr3 = vmcb->save.cr3;
+	if (static_branch_likely(&has_clean))
 		vmcb->control.clean = BIT(SVM_NR_CLEAN) - 1;
 
 	v_tpr = vmcb->control.int_ctl & V_TPR_MASK;
@@ -405,38 +440,56 @@ static void svm_after_exit(struct svm_vcpu *svm, struct svm_cpu *c)
 	}
 }
 
+/* The TLB has been flushed, for this entry and no other. */
+static noinline void svm_flushed(struct svm_vcpu *svm)
+{
+	svm->vmcb->control.tlb_ctl = TLB_CONTROL_DO_NOTHING;
+	svm->flush = false;
+	this_cpu_ptr(&svm_cpu)->flush_all = false;
+}
+
+/*
+ * @off, or refused: nothing has run, and whether the TLB has been flushed is not
+ * known. What the VMCB holds now need not be the guest's (in QEMU's TCG
+ * it is the host's).
+ */
+static noinline void svm_entry_failed(struct svm_vcpu *svm, int off, struct vitro_exit *exit)
+{
+	svm->failed_off = off;
+	if (off) {
+		svm->failed_cpu = svm->vcpu.cpu;
+		svm->vmcb->control.exit_code = SVM_EXIT_ERR;
+	}
+	svm->vcpu.refresh |= VITRO_REFRESH_GUEST;
+	svm_decode_exit(svm, exit);
+}
+
 /**
  * svm_enter() - run the guest until it exits
  * @vcpu:	the vCPU, loaded; IRQs off
  * @exit:	receives the neutral report
- *
- * There is no control over XSAVES in guests, so IA32_XSS is zero while
- * one runs: else XSAVES would hand out the host's supervisor state.
  */
 void svm_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
-	struct svm_cpu *c = this_cpu_ptr(&svm_cpu);
-	u32 host_spec = 0, guest_spec = 0;
 	int off;
 
-	svm_before_entry(svm, c);
-	if (svm_caps.spec_ctrl) {
-		host_spec = spec_ctrl_current();
-		guest_spec = vcpu->msrs.spec_ctrl;
-	}
-	if (unlikely(vitro_caps.xss_host))
+	svm_write_regs(svm);
+	if (unlikely(vcpu->refresh))
+		svm_refresh(svm);
+	if (static_branch_unlikely(&clear_xss))
 		wrmsrq(MSR_IA32_XSS, 0);
 
-	off = vitro_svm_switch(vcpu, svm->vmcb_pa, c->host_pa, guest_spec, host_spec);
+	off = vitro_svm_switch(vcpu, &svm->entry);
 
-	if (unlikely(vitro_caps.xss_host))
+	if (static_branch_unlikely(&clear_xss))
 		wrmsrq(MSR_IA32_XSS, vitro_caps.xss_host);
-	svm->failed_off = off;
-	if (unlikely(off)) {
-		svm->failed_cpu = vcpu->cpu;
-		svm->vmcb->control.exit_code = SVM_EXIT_ERR;
+	if (unlikely(off || svm_exit_code(svm->vmcb) == (u32)SVM_EXIT_ERR)) {
+		svm_entry_failed(svm, off, exit);
+		return;
 	}
-	svm_after_exit(svm, c);
+	if (unlikely(svm->vmcb->control.tlb_ctl))
+		svm_flushed(svm);
+	svm_read_regs(svm);
 	svm_decode_exit(svm, exit);
 }

@@ -57,18 +57,18 @@ static void decode_exception(struct vitro_vmx *vmx, struct vitro_exit *exit)
 		if (type == INTR_TYPE_PRIV_SW_EXCEPTION)
 			vmx_skip(&vmx->vcpu, exit->insn_len);
 		/* The exit has taken the single-step trap out of the VMCS. */
-		vmx->pending |= VMX_PENDING_CHECK_DEBUG;
+		vmx_pend(vmx, VMX_PENDING_CHECK_DEBUG);
 	}
 }
 
 static void decode_irq_window(struct vitro_vmx *vmx, struct vitro_exit *exit)
 {
-	vmx->cpu_ctl &= ~CPU_BASED_INTR_WINDOW_EXITING;
+	vmx_want_ctl(vmx, 0, CPU_BASED_INTR_WINDOW_EXITING);
 }
 
 static void decode_nmi_window(struct vitro_vmx *vmx, struct vitro_exit *exit)
 {
-	vmx->cpu_ctl &= ~CPU_BASED_NMI_WINDOW_EXITING;
+	vmx_want_ctl(vmx, 0, CPU_BASED_NMI_WINDOW_EXITING);
 }
 
 static void decode_io(struct vitro_vmx *vmx, struct vitro_exit *exit)
@@ -170,12 +170,13 @@ static void decode_ept_misconfig(struct vitro_vmx *vmx, struct vitro_exit *exit)
 #define KNOWN		BIT(0)
 #define INSN		BIT(1)	/* by an instruction, whose length the VMCS tells */
 #define EVENT		BIT(2)	/* can occur while an event is delivered; has @decode */
+#define DECODE		BIT(3)	/* has @decode */
 
 /**
  * struct vmx_exit_info - how to decode an exit reason
  * @reason:	VITRO_EXIT_*
  * @flags:	as above; 0: unknown reason
- * @decode:	fills in the rest, or NULL
+ * @decode:	fills in the rest
  */
 struct vmx_exit_info {
 	u8 reason;
@@ -183,7 +184,8 @@ struct vmx_exit_info {
 	void (*decode)(struct vitro_vmx *vmx, struct vitro_exit *exit);
 };
 
-#define EXIT(r, name, flags, ...) [r] = { VITRO_EXIT_##name, KNOWN | (flags), ##__VA_ARGS__ }
+#define EXIT(r, name, flags) [r] = { VITRO_EXIT_##name, KNOWN | (flags) }
+#define EXIT_FN(r, name, flags, fn) [r] = { VITRO_EXIT_##name, KNOWN | DECODE | (flags), fn }
 
 static const struct vmx_exit_info exits[] = {
 	EXIT(EXIT_REASON_EXTERNAL_INTERRUPT, INTR, 0),
@@ -191,31 +193,31 @@ static const struct vmx_exit_info exits[] = {
 	EXIT(EXIT_REASON_PREEMPTION_TIMER, INTR, 0),
 	/* Another CPU of the host resets this one: root operation holds it back. */
 	EXIT(EXIT_REASON_INIT_SIGNAL, INTR, 0),
-	EXIT(EXIT_REASON_EXCEPTION_NMI, EXCEPTION, EVENT, decode_exception),
+	EXIT_FN(EXIT_REASON_EXCEPTION_NMI, EXCEPTION, EVENT, decode_exception),
 	EXIT(EXIT_REASON_CPUID, CPUID, INSN),
 	EXIT(EXIT_REASON_HLT, HLT, INSN),
-	EXIT(EXIT_REASON_IO_INSTRUCTION, IO, INSN, decode_io),
+	EXIT_FN(EXIT_REASON_IO_INSTRUCTION, IO, INSN, decode_io),
 	EXIT(EXIT_REASON_MSR_READ, RDMSR, INSN),
 	EXIT(EXIT_REASON_MSR_WRITE, WRMSR, INSN),
 	EXIT(EXIT_REASON_VMCALL, HYPERCALL, INSN),
-	EXIT(EXIT_REASON_CR_ACCESS, CR, INSN, decode_cr),
-	EXIT(EXIT_REASON_DR_ACCESS, DR, INSN, decode_dr),
-	EXIT(EXIT_REASON_EPT_VIOLATION, TDP_FAULT, EVENT, decode_ept_violation),
-	EXIT(EXIT_REASON_EPT_MISCONFIG, UNKNOWN, EVENT, decode_ept_misconfig),
-	EXIT(EXIT_REASON_INTERRUPT_WINDOW, IRQ_WINDOW, 0, decode_irq_window),
-	EXIT(EXIT_REASON_NMI_WINDOW, NMI_WINDOW, 0, decode_nmi_window),
+	EXIT_FN(EXIT_REASON_CR_ACCESS, CR, INSN, decode_cr),
+	EXIT_FN(EXIT_REASON_DR_ACCESS, DR, INSN, decode_dr),
+	EXIT_FN(EXIT_REASON_EPT_VIOLATION, TDP_FAULT, EVENT, decode_ept_violation),
+	EXIT_FN(EXIT_REASON_EPT_MISCONFIG, UNKNOWN, EVENT, decode_ept_misconfig),
+	EXIT_FN(EXIT_REASON_INTERRUPT_WINDOW, IRQ_WINDOW, 0, decode_irq_window),
+	EXIT_FN(EXIT_REASON_NMI_WINDOW, NMI_WINDOW, 0, decode_nmi_window),
 	EXIT(EXIT_REASON_TPR_BELOW_THRESHOLD, TPR, 0),
 	EXIT(EXIT_REASON_XSETBV, XSETBV, INSN),
 	EXIT(EXIT_REASON_INVD, CACHE, INSN),
 	EXIT(EXIT_REASON_WBINVD, CACHE, INSN),
-	EXIT(EXIT_REASON_INVLPG, INVLPG, INSN, decode_qualification),
+	EXIT_FN(EXIT_REASON_INVLPG, INVLPG, INSN, decode_qualification),
 	EXIT(EXIT_REASON_RDPMC, RDPMC, INSN),
 	EXIT(EXIT_REASON_PAUSE_INSTRUCTION, PAUSE, INSN),
 	EXIT(EXIT_REASON_MWAIT_INSTRUCTION, MWAIT, INSN),
 	EXIT(EXIT_REASON_MONITOR_INSTRUCTION, MWAIT, INSN),
 	EXIT(EXIT_REASON_TRIPLE_FAULT, TRIPLE_FAULT, 0),
 	/* Not through the common path: its event must not be requeued. */
-	EXIT(EXIT_REASON_TASK_SWITCH, TASK_SWITCH, 0, decode_task_switch),
+	EXIT_FN(EXIT_REASON_TASK_SWITCH, TASK_SWITCH, 0, decode_task_switch),
 
 	EXIT(VMX_EXIT_GETSEC, UD_INSN, INSN),
 	EXIT(EXIT_REASON_VMCLEAR, UD_INSN, INSN),
@@ -293,8 +295,13 @@ void vmx_decode_exit(struct vitro_vmx *vmx, struct vitro_exit *exit)
 
 	info = &exits[reason];
 	exit->reason = info->reason;
+	/* Most of them: nothing but the length. */
+	if (info->flags == (KNOWN | INSN)) {
+		exit->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
+		return;
+	}
 	if (info->flags & INSN)
 		exit->insn_len = vmcs_read(VM_EXIT_INSTRUCTION_LEN);
-	if (info->decode)
+	if (info->flags & DECODE)
 		decode_more(vmx, exit, info);
 }

@@ -33,7 +33,7 @@ void vmx_set_intr_state(struct vitro_vmx *vmx, u32 state)
 		return;
 	vmx->intr_state = state;
 	vmx_write(vmx, GUEST_INTERRUPTIBILITY_INFO, state);
-	vmx->pending |= VMX_PENDING_CHECK_DEBUG;
+	vmx_pend(vmx, VMX_PENDING_CHECK_DEBUG);
 }
 
 /**
@@ -92,7 +92,7 @@ bool vmx_nmi_allowed(struct vitro_vcpu *vcpu)
  */
 void vmx_request_irq_window(struct vitro_vcpu *vcpu)
 {
-	to_vmx(vcpu)->cpu_ctl |= CPU_BASED_INTR_WINDOW_EXITING;
+	vmx_want_ctl(to_vmx(vcpu), CPU_BASED_INTR_WINDOW_EXITING, 0);
 }
 
 /*
@@ -100,7 +100,7 @@ void vmx_request_irq_window(struct vitro_vcpu *vcpu)
  */
 void vmx_request_nmi_window(struct vitro_vcpu *vcpu)
 {
-	to_vmx(vcpu)->cpu_ctl |= CPU_BASED_NMI_WINDOW_EXITING;
+	vmx_want_ctl(to_vmx(vcpu), CPU_BASED_NMI_WINDOW_EXITING, 0);
 }
 
 static void inject(struct vitro_vmx *vmx, u32 info, u32 error_code, u32 insn_len)
@@ -108,6 +108,7 @@ static void inject(struct vitro_vmx *vmx, u32 info, u32 error_code, u32 insn_len
 	vmx->inject.info = info | INTR_INFO_VALID_MASK;
 	vmx->inject.error_code = error_code;
 	vmx->inject.insn_len = insn_len;
+	vmx->vcpu.refresh |= VITRO_REFRESH_GUEST;
 }
 
 /*
@@ -118,7 +119,7 @@ void vmx_inject_irq(struct vitro_vcpu *vcpu, u8 vector, bool soft, u8 insn_len)
 	struct vitro_vmx *vmx = to_vmx(vcpu);
 
 	/* Asked for again if another one waits. */
-	vmx->cpu_ctl &= ~CPU_BASED_INTR_WINDOW_EXITING;
+	vmx_want_ctl(vmx, 0, CPU_BASED_INTR_WINDOW_EXITING);
 	if (soft)
 		inject(vmx, vector | INTR_TYPE_SOFT_INTR, 0, insn_len);
 	else
@@ -135,7 +136,7 @@ void vmx_inject_nmi(struct vitro_vcpu *vcpu)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
 
-	vmx->cpu_ctl &= ~CPU_BASED_NMI_WINDOW_EXITING;
+	vmx_want_ctl(vmx, 0, CPU_BASED_NMI_WINDOW_EXITING);
 	inject(vmx, X86_TRAP_NMI | INTR_TYPE_NMI_INTR, 0, 0);
 }
 

@@ -332,7 +332,7 @@ static int set_debugctl(struct vitro_vmx *vmx, u64 value)
 		return 1;
 	vmx->debugctl = value & DEBUGCTLMSR_BTF;
 	vmx_write(vmx, GUEST_IA32_DEBUGCTL, vmx->debugctl);
-	vmx->pending |= VMX_PENDING_CHECK_DEBUG;
+	vmx_pend(vmx, VMX_PENDING_CHECK_DEBUG);
 	return 0;
 }
 

@@ -133,38 +133,40 @@ static noinline void skip_carefully(struct vitro_vcpu *vcpu, unsigned int len)
 	u64 next = rip + len;
 	u32 state = vmx_intr_state(vmx);
 
-	/* EIP and IP wrap around where 64-bit RIP does not. */
+	/* Only 64-bit code goes beyond 4 GiB; elsewhere the sum wraps. */
 	if (upper_32_bits(next ^ rip) && !vmx_cs_long(vcpu))
 		next = lower_32_bits(next);
 	vcpu_write_rip(vcpu, next);
 	if (state & SHADOW)
 		vmx_set_intr_state(vmx, state & ~SHADOW);
+	if (vcpu_rflags(vcpu) & X86_EFLAGS_TF)
+		vitro_step_trap(vcpu);
 }
 
 /*
  * vmx_skip() - see struct vitro_backend
  *
- * Almost every exit comes here, so what is rare is left to another function.
+ * Almost every exit comes here, so what is rare is left to another function: a
+ * shadow, a single step, a carry into the upper half of RIP, and whoever has looked at
+ * RIP since the exit.
  */
 void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len)
 {
-	struct vitro_vmx *vmx = to_vmx(vcpu);
-	u64 rip;
+	u64 rip, next;
 
-	if (static_branch_unlikely(&vmx_windowed)) {
+	if (static_branch_unlikely(&vmx_windowed) ||
+	    unlikely(vcpu->regs_avail & (BIT(VITRO_RIP) | BIT(VITRO_RFLAGS)))) {
 		skip_carefully(vcpu, len);
 		return;
 	}
-	if (!vmx->intr_state_known) {
-		vmx->intr_state = vmcs_read(GUEST_INTERRUPTIBILITY_INFO);
-		vmx->intr_state_known = true;
-	}
-	rip = vcpu->regs_avail & BIT(VITRO_RIP) ? vcpu->rip : vmcs_read(GUEST_RIP);
-	if (unlikely(upper_32_bits((rip + len) ^ rip) || vmx->intr_state & SHADOW)) {
+	rip = vmcs_read(GUEST_RIP);
+	next = rip + len;
+	if (unlikely(vmcs_read(GUEST_INTERRUPTIBILITY_INFO) & SHADOW ||
+		     vmcs_read(GUEST_RFLAGS) & X86_EFLAGS_TF || upper_32_bits(next ^ rip))) {
 		skip_carefully(vcpu, len);
 		return;
 	}
-	vcpu_write_rip(vcpu, rip + len);
+	vcpu_write_rip(vcpu, next);
 }
 
 static __always_inline void get_segment(struct vitro_vmx *vmx, enum vitro_seg seg,
@@ -347,7 +349,7 @@ void vmx_set_cr0(struct vitro_vcpu *vcpu, u64 cr0)
 	if (changed & CR0_LOADS_PDPTES)
 		load_pdptes(vcpu);
 	if (changed & CR0_TRANSLATION)
-		vmx->pending |= VMX_PENDING_FLUSH_VPID;
+		vmx_pend(vmx, VMX_PENDING_FLUSH_VPID);
 }
 
 /*
@@ -380,7 +382,7 @@ void vmx_set_cr4(struct vitro_vcpu *vcpu, u64 cr4)
 	if (changed & CR4_LOADS_PDPTES)
 		load_pdptes(vcpu);
 	if (changed & CR4_TRANSLATION)
-		vmx->pending |= VMX_PENDING_FLUSH_VPID;
+		vmx_pend(vmx, VMX_PENDING_FLUSH_VPID);
 }
 
 /**

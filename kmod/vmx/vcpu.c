@@ -186,7 +186,7 @@ void vmx_set_root(struct vitro_vcpu *vcpu, u64 root_hpa)
 		vmx->eptp |= VMX_EPTP_AD_ENABLE_BIT;
 	vmx_write(vmx, EPT_POINTER, vmx->eptp);
 	/* Another VM's tables may have had the same address. */
-	vmx->pending |= VMX_PENDING_FLUSH_EPT;
+	vmx_pend(vmx, VMX_PENDING_FLUSH_EPT);
 }
 
 /*
@@ -374,7 +374,7 @@ void vmx_load(struct vitro_vcpu *vcpu, int cpu)
 	if (c->current_vmx != vmx)
 		vmx_branch_barrier();
 	vmx_vmcs_activate(vmx, cpu);
-	vcpu->host_changed = true;
+	vcpu->refresh |= VITRO_REFRESH_HOST;
 	vmx->just_loaded = true;
 	if (unlikely(!vmx->vmcs_ready) && !prepare_vmcs(vmx))
 		return;
@@ -387,8 +387,8 @@ void vmx_load(struct vitro_vcpu *vcpu, int cpu)
 		 * While it was elsewhere, neither its own nor its VM's flushes
 		 * have reached this CPU; or the VPID and the tables were another's.
 		 */
-		vmx->pending |= VMX_PENDING_HOST_CPU | VMX_PENDING_FLUSH_EPT |
-				VMX_PENDING_FLUSH_VPID;
+		vmx_pend(vmx, VMX_PENDING_HOST_CPU | VMX_PENDING_FLUSH_EPT |
+				VMX_PENDING_FLUSH_VPID);
 	}
 }
 
@@ -427,7 +427,7 @@ static void flush_ept(struct vitro_vmx *vmx)
  */
 void vmx_flush_tlb(struct vitro_vcpu *vcpu)
 {
-	to_vmx(vcpu)->pending |= VMX_PENDING_FLUSH_EPT;
+	vmx_pend(to_vmx(vcpu), VMX_PENDING_FLUSH_EPT);
 }
 
 /*
@@ -435,7 +435,7 @@ void vmx_flush_tlb(struct vitro_vcpu *vcpu)
  */
 void vmx_flush_guest_tlb(struct vitro_vcpu *vcpu)
 {
-	to_vmx(vcpu)->pending |= VMX_PENDING_FLUSH_VPID;
+	vmx_pend(to_vmx(vcpu), VMX_PENDING_FLUSH_VPID);
 }
 
 static noinline void do_pending(struct vitro_vmx *vmx)
@@ -460,7 +460,7 @@ static noinline void write_rare_regs(struct vitro_vmx *vmx)
 		vmcs_write(GUEST_RSP, vcpu->gpr[VITRO_RSP]);
 	if (vcpu->regs_dirty & BIT(VITRO_RFLAGS)) {
 		vmcs_write(GUEST_RFLAGS, vcpu->rflags);
-		vmx->pending |= VMX_PENDING_CHECK_DEBUG;
+		vmx_pend(vmx, VMX_PENDING_CHECK_DEBUG);
 	}
 }
 
@@ -515,7 +515,7 @@ static noinline bool look_at_host(struct vitro_vmx *vmx)
 
 	if (static_branch_unlikely(&vmx_windowed) && !vmx_current(vmx))
 		return false;
-	vmx->vcpu.host_changed = false;
+	vmx->vcpu.refresh = VITRO_REFRESH_GUEST;
 	if (!vmx->guest_loaded)
 		vmx_switch_to_guest(vmx);
 	if (cr3 != vmx->host_cr3) {
@@ -555,40 +555,79 @@ static noinline void restart_host_msrs(struct vitro_vmx *vmx)
 		wrmsrq(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
 	if (vmx->host.pebs)
 		wrmsrq(MSR_IA32_PEBS_ENABLE, vmx->host.pebs);
+	/* So that the next entry stops them again. */
+	vmx->vcpu.refresh |= VITRO_REFRESH_GUEST;
 }
 
 /*
- * The switch, and what must follow it before anything else: an exit by a host
- * NMI leaves NMIs blocked until an IRET, so its handler has to run first.
+ * What somebody has changed who set VITRO_REFRESH_GUEST, and after a look at the host. The
+ * dirty registers are in the VMCS.
  */
-static __always_inline unsigned long run_guest(struct vitro_vmx *vmx)
+static noinline void refresh_guest(struct vitro_vmx *vmx)
 {
 	struct vitro_vcpu *vcpu = &vmx->vcpu;
-	unsigned long failed;
+
+	if (vmx->pending)
+		do_pending(vmx);
+	if (vmx->inject.info)
+		write_injection(&vmx->inject);
+	if (vmx->cpu_ctl != vmx->cpu_ctl_vmcs) {
+		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, vmx->cpu_ctl);
+		vmx->cpu_ctl_vmcs = vmx->cpu_ctl;
+	}
+	vmx_sync_msrs(vmx);
+	if (static_branch_unlikely(&use_spec_ctrl))
+		choose_spec_ctrl(vmx);
+	if (vmx->host_msrs)
+		stop_host_msrs(vmx);
+	vcpu->refresh = 0;
+}
+
+/*
+ * What must follow an exit before anything else: an exit by a host NMI leaves
+ * NMIs blocked until an IRET, so its handler has to run first. Likewise the host's
+ * machine checks. Exception or NMI is reason 0; failed entries have bit 31 set.
+ */
+static noinstr void handle_at_once(struct vitro_vmx *vmx)
+{
 	u32 type;
 
-	if (native_read_cr2() != vcpu->cr2)
-		native_write_cr2(vcpu->cr2);
-	failed = vmx_switch(vcpu, &vmx->entry);
-	vcpu->cr2 = native_read_cr2();
-	if (unlikely(failed))
-		return failed;
-
-	vmx->exit_reason = vmcs_read(VM_EXIT_REASON);
 	if (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI) {
 		vmx->exit_intr_info = vmcs_read(VM_EXIT_INTR_INFO);
 		type = vmx->exit_intr_info & INTR_INFO_INTR_TYPE_MASK;
 		if (type == INTR_TYPE_NMI_INTR) {
 			asm volatile("int $2" : : : "memory");
 			/* It may be perf's, which programs PEBS. */
-			vcpu->host_changed = true;
+			vmx->vcpu.refresh |= VITRO_REFRESH_HOST;
 		} else if ((vmx->exit_intr_info & INTR_INFO_VECTOR_MASK) == X86_TRAP_MC) {
 			asm volatile("int $18" : : : "memory");
 		}
-	} else if (unlikely((u16)vmx->exit_reason == EXIT_REASON_MCE_DURING_VMENTRY)) {
+	} else if ((u16)vmx->exit_reason == EXIT_REASON_MCE_DURING_VMENTRY) {
 		asm volatile("int $18" : : : "memory");
 	}
-	return 0;
+}
+
+/* The switch. Returns false if the guest has not run. */
+static __always_inline bool run_guest(struct vitro_vmx *vmx)
+{
+	struct vitro_vcpu *vcpu = &vmx->vcpu;
+	unsigned long failed;
+	u32 reason;
+
+	if (unlikely(native_read_cr2() != vcpu->cr2))
+		native_write_cr2(vcpu->cr2);
+	failed = vmx_switch(vcpu, &vmx->entry);
+	vcpu->cr2 = native_read_cr2();
+	if (unlikely(failed)) {
+		vmx->exit_reason = 0;
+		return false;
+	}
+
+	reason = vmcs_read(VM_EXIT_REASON);
+	vmx->exit_reason = reason;
+	if (unlikely((s32)reason <= 0))
+		handle_at_once(vmx);
+	return !(reason & VMX_EXIT_REASONS_FAILED_VMENTRY);
 }
 
 static noinline void entry_failed(struct vitro_vmx *vmx, bool refused, struct vitro_exit *exit)
@@ -633,37 +672,25 @@ static __always_inline void read_tpr(struct vitro_vmx *vmx)
 noinstr void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
-	unsigned long failed;
+	bool ran;
 
-	if (unlikely(vcpu->host_changed) && unlikely(!look_at_host(vmx))) {
+	if (unlikely(vcpu->refresh & VITRO_REFRESH_HOST) && unlikely(!look_at_host(vmx))) {
 		entry_failed(vmx, true, exit);
 		return;
 	}
 	write_dirty_regs(vmx);
-	if (unlikely(vmx->pending))
-		do_pending(vmx);
-	if (unlikely(vmx->inject.info))
-		write_injection(&vmx->inject);
-	if (unlikely(vmx->cpu_ctl != vmx->cpu_ctl_vmcs)) {
-		vmcs_write(CPU_BASED_VM_EXEC_CONTROL, vmx->cpu_ctl);
-		vmx->cpu_ctl_vmcs = vmx->cpu_ctl;
-	}
-	if (unlikely(vcpu->msrs.pat != vmx->pat || vcpu->msrs.tsc_aux != vmx->tsc_aux))
-		vmx_sync_msrs(vmx);
-	if (static_branch_unlikely(&use_spec_ctrl))
-		choose_spec_ctrl(vmx);
-	if (unlikely(vmx->host_msrs))
-		stop_host_msrs(vmx);
+	if (unlikely(vcpu->refresh))
+		refresh_guest(vmx);
 
-	failed = run_guest(vmx);
+	ran = run_guest(vmx);
 
 	if (unlikely(vmx->host_msrs))
 		restart_host_msrs(vmx);
 
 	vcpu->regs_avail &= ~VMX_LAZY_REGS;
 	vmx->intr_state_known = false;
-	if (unlikely(failed || vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
-		entry_failed(vmx, failed, exit);
+	if (unlikely(!ran)) {
+		entry_failed(vmx, !vmx->exit_reason, exit);
 		return;
 	}
 	vmx->inject.info = 0;

@@ -197,6 +197,20 @@ static inline struct vitro_vmx *to_vmx(struct vitro_vcpu *vcpu)
 	return container_of(vcpu, struct vitro_vmx, vcpu);
 }
 
+/* Work for the next entry: VMX_PENDING_*. */
+static inline void vmx_pend(struct vitro_vmx *vmx, unsigned long work)
+{
+	vmx->pending |= work;
+	vmx->vcpu.refresh |= VITRO_REFRESH_GUEST;
+}
+
+/* Primary controls to be set and cleared at the next entry. */
+static inline void vmx_want_ctl(struct vitro_vmx *vmx, u32 set, u32 clear)
+{
+	vmx->cpu_ctl = (vmx->cpu_ctl & ~clear) | set;
+	vmx->vcpu.refresh |= VITRO_REFRESH_GUEST;
+}
+
 /**
  * struct vmx_cpu - a host CPU's part
  * @vmxon_page:	VMXON region
