@@ -172,7 +172,7 @@ static bool overlaps(struct vitro_memslots *slots, const struct vitro_memslot *n
 }
 
 /* Both buffers in one piece. */
-static int alloc_dirty(struct vitro_memslot *slot)
+static int alloc_dirty(const struct vitro_vm *vm, struct vitro_memslot *slot)
 {
 	size_t longs = BITS_TO_LONGS(slot->npages);
 
@@ -182,6 +182,8 @@ static int alloc_dirty(struct vitro_memslot *slot)
 	if (!slot->dirty)
 		return -ENOMEM;
 	slot->dirty_shadow = slot->dirty + longs;
+	if (READ_ONCE(vm->dirty_log_options) & KVM_DIRTY_LOG_INITIALLY_SET)
+		bitmap_set(slot->dirty, 0, slot->npages);
 	return 0;
 }
 
@@ -271,7 +273,7 @@ static int create_slot(struct vitro_vm *vm, struct vitro_memslot *new)
 	if (overlaps(slots_for_writer(vm), new))
 		return -EEXIST;
 	if (new->flags & KVM_MEM_LOG_DIRTY_PAGES) {
-		err = alloc_dirty(new);
+		err = alloc_dirty(vm, new);
 		if (err)
 			return err;
 	}
@@ -301,7 +303,7 @@ static int change_slot(struct vitro_vm *vm, const struct vitro_memslot *old,
 		new->dirty = old->dirty;
 		new->dirty_shadow = old->dirty_shadow;
 	} else if (log) {
-		err = alloc_dirty(new);
+		err = alloc_dirty(vm, new);
 		if (err)
 			return err;
 	}
@@ -407,12 +409,22 @@ static void fetch_dirty(struct vitro_vm *vm, struct vitro_memslot *slot)
 	write_unlock(&vm->mmu_lock);
 }
 
+/* Copy the marks, which stay until KVM_CLEAR_DIRTY_LOG. */
+static void copy_dirty(struct vitro_memslot *slot)
+{
+	size_t i, longs = BITS_TO_LONGS(slot->npages);
+
+	for (i = 0; i < longs; i++)
+		slot->dirty_shadow[i] = READ_ONCE(slot->dirty[i]);
+}
+
 /**
  * vitro_get_dirty_log() - KVM_GET_DIRTY_LOG
  * @vm:  the VM
  * @log: the call's argument, already copied from user space
  *
- * Gives the pages written since the last call and begins anew. If user space's
+ * Gives the pages written since the last call and begins anew, or, with
+ * KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, since vitro_clear_dirty_log(). If user space's
  * buffer turns out to be bad, the marks are kept for the next call.
  *
  * Context: process context; takes vm->slots_lock and mmu_lock.
@@ -421,6 +433,7 @@ static void fetch_dirty(struct vitro_vm *vm, struct vitro_memslot *slot)
  */
 int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log)
 {
+	bool manual = READ_ONCE(vm->dirty_log_options) & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
 	struct vitro_memslot *slot;
 	size_t i, longs;
 	int err = 0;
@@ -431,13 +444,88 @@ int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log)
 		err = PTR_ERR(slot);
 		goto out;
 	}
-	fetch_dirty(vm, slot);
+	if (manual)
+		copy_dirty(slot);
+	else
+		fetch_dirty(vm, slot);
 	longs = BITS_TO_LONGS(slot->npages);
 	if (copy_to_user(log->dirty_bitmap, slot->dirty_shadow, longs * sizeof(long))) {
-		for (i = 0; i < longs; i++)
+		for (i = 0; i < longs && !manual; i++)
 			atomic_long_or(slot->dirty_shadow[i], (atomic_long_t *)&slot->dirty[i]);
 		err = -EFAULT;
 	}
+out:
+	mutex_unlock(&vm->slots_lock);
+	return err;
+}
+
+/* Whole words of the bitmap, but for the last one of the slot. */
+static bool clear_range_valid(const struct vitro_memslot *slot, const struct kvm_clear_dirty_log *log)
+{
+	if (log->first_page % BITS_PER_LONG || log->first_page > slot->npages ||
+	    log->num_pages > slot->npages - log->first_page)
+		return false;
+	return log->num_pages == slot->npages - log->first_page ||
+	       !(log->num_pages % BITS_PER_LONG);
+}
+
+/* Take those marks away that are set in the second buffer, from word @first on. */
+static void clear_dirty(struct vitro_vm *vm, struct vitro_memslot *slot, size_t first, size_t longs)
+{
+	unsigned long mask;
+	bool flush = false;
+	size_t i;
+
+	write_lock(&vm->mmu_lock);
+	for (i = 0; i < longs; i++) {
+		mask = slot->dirty_shadow[i];
+		if (mask)
+			mask &= atomic_long_fetch_andnot(mask,
+							 (atomic_long_t *)&slot->dirty[first + i]);
+		/* What is not marked is write-protected already. */
+		if (mask)
+			flush |= vitro_tdp_write_protect_mask(vm, slot->base_gfn +
+							      (first + i) * BITS_PER_LONG, mask);
+		tdp_relax(vm, &flush);
+	}
+	if (flush)
+		vitro_flush_remote_tlbs(vm);
+	write_unlock(&vm->mmu_lock);
+}
+
+/**
+ * vitro_clear_dirty_log() - KVM_CLEAR_DIRTY_LOG
+ * @vm:  the VM
+ * @log: the call's argument, already copied from user space
+ *
+ * The pages in user space's bitmap count as clean until they are written again.
+ *
+ * Context: process context; takes vm->slots_lock and mmu_lock.
+ * Return: 0; -EINVAL for a slot number or a range that is not possible; -ENOENT when there
+ *	   is no such slot or it does not log; -EFAULT, and nothing has changed.
+ */
+int vitro_clear_dirty_log(struct vitro_vm *vm, const struct kvm_clear_dirty_log *log)
+{
+	struct vitro_memslot *slot;
+	size_t first, longs;
+	int err = 0;
+
+	mutex_lock(&vm->slots_lock);
+	slot = logged_slot(vm, log->slot);
+	if (IS_ERR(slot)) {
+		err = PTR_ERR(slot);
+		goto out;
+	}
+	if (!clear_range_valid(slot, log)) {
+		err = -EINVAL;
+		goto out;
+	}
+	first = array_index_nospec(log->first_page, slot->npages + 1) / BITS_PER_LONG;
+	longs = BITS_TO_LONGS(log->num_pages);
+	if (copy_from_user(slot->dirty_shadow, log->dirty_bitmap, longs * sizeof(long)))
+		err = -EFAULT;
+	else
+		clear_dirty(vm, slot, first, longs);
 out:
 	mutex_unlock(&vm->slots_lock);
 	return err;

@@ -146,6 +146,24 @@ static long vm_create_irqchip(void *obj, void *data, unsigned long arg)
 	return vitro_irqchip_create(obj);
 }
 
+static long vm_clear_dirty_log(void *obj, void *data, unsigned long arg)
+{
+	return vitro_clear_dirty_log(obj, data);
+}
+
+/* Slots begin with all pages dirty only if user space is who cleans them. */
+static long set_dirty_log_options(struct vitro_vm *vm, u64 options)
+{
+	u64 allowed = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+
+	if (options & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
+		allowed |= KVM_DIRTY_LOG_INITIALLY_SET;
+	if (options & ~allowed)
+		return -EINVAL;
+	WRITE_ONCE(vm->dirty_log_options, options);
+	return 0;
+}
+
 static long vm_enable_cap(void *obj, void *data, unsigned long arg)
 {
 	const struct kvm_enable_cap *cap = data;
@@ -155,6 +173,8 @@ static long vm_enable_cap(void *obj, void *data, unsigned long arg)
 	switch (cap->cap) {
 	case KVM_CAP_SPLIT_IRQCHIP:
 		return vitro_irqchip_create_split(obj, cap->args[0]);
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		return set_dirty_log_options(obj, cap->args[0]);
 	default:
 		return -EINVAL;
 	}
@@ -297,6 +317,7 @@ static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_CREATE_VCPU, LOCK_NONE, vm_create_vcpu),
 	VITRO_IOCTL(KVM_SET_USER_MEMORY_REGION, LOCK_NONE, vm_set_user_memory_region),
 	VITRO_IOCTL(KVM_GET_DIRTY_LOG, LOCK_NONE, vm_get_dirty_log),
+	VITRO_IOCTL(KVM_CLEAR_DIRTY_LOG, LOCK_NONE, vm_clear_dirty_log),
 	VITRO_IOCTL(KVM_SET_TSS_ADDR, LOCK_NONE, vm_set_tss_addr),
 	VITRO_IOCTL(KVM_SET_IDENTITY_MAP_ADDR, LOCK_VM, vm_set_identity_map_addr),
 	VITRO_IOCTL(KVM_SET_BOOT_CPU_ID, LOCK_VM, vm_set_boot_cpu_id),

@@ -41,6 +41,7 @@ struct vitro_vm {
 	struct mutex slots_lock;	/* writers of memory slots and I/O buses */
 	struct srcu_struct srcu;	/* readers of slots, buses and GSI routes */
 	struct vitro_memslots __rcu *memslots;
+	u32 dirty_log_options;		/* KVM_DIRTY_LOG_*; written under lock */
 	struct vitro_iobus __rcu *buses[VITRO_NR_BUSES];
 
 	rwlock_t mmu_lock;		/* nested page tables; see tdp.h */

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KVM_GET_DIRTY_LOG: exactly the pages that were written since the last call. */
+/*
+ * KVM_GET_DIRTY_LOG: exactly the pages that were written since the last call, or since
+ * KVM_CLEAR_DIRTY_LOG.
+ */
 #include <string.h>
 #include <sys/mman.h>
 
@@ -167,4 +170,102 @@ TEST(string_input)
 	CHECK(event == EVENT_DONE, "event %u", event);
 	check_log(vm, want, 2, "after REP INS");
 	CHECK(!memcmp((char *)mem + 0x1ffc, "xxxxxxxx", 8), "data differs");
+}
+
+static long manual(struct vm *vm, uint64_t options)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, .args = { options },
+	};
+
+	return sys_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
+static long clear_log(struct vm *vm, uint64_t first, uint32_t pages, void *map)
+{
+	struct kvm_clear_dirty_log log = {
+		.slot = 1, .first_page = first, .num_pages = pages, .dirty_bitmap = map,
+	};
+
+	return sys_ioctl(vm->fd, KVM_CLEAR_DIRTY_LOG, &log);
+}
+
+/* What is read stays in the log until it is cleared, page by page. */
+TEST(manual_protect)
+{
+	static const uint32_t both[] = { 3, 70 }, rest[] = { 70 };
+	static uint64_t three[] = { 1 << 3 | 1 << 9, 0 }, all[] = { ~0ULL, ~0ULL };
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, write_guest);
+	void *mem = anon(PAGES * PAGE_SIZE, MADV_NOHUGEPAGE);
+
+	NEED_CAP(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+	REQUIRE_OK(manual(vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE));
+	REQUIRE_OK(vm_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_TEST, PAGES * PAGE_SIZE, mem));
+	write_pages(vcpu, both, 2);
+	check_log(vm, both, 2, "first");
+	check_log(vm, both, 2, "not cleared");
+	CHECK_OK(clear_log(vm, 0, 64, three));
+	check_log(vm, rest, 1, "one of them cleared");
+	write_pages(vcpu, both, 2);
+	check_log(vm, both, 2, "written again");
+	CHECK_OK(clear_log(vm, 64, 64, all));
+	CHECK_OK(clear_log(vm, 0, 64, all));
+	check_log(vm, NULL, 0, "cleared");
+	write_pages(vcpu, rest, 1);
+	check_log(vm, rest, 1, "last");
+}
+
+TEST(clear_bounds)
+{
+	static uint64_t all[PAGES / 64 + 1];
+	struct vm *vm = vm_new(0);
+	void *mem = anon(PAGES * PAGE_SIZE, MADV_NOHUGEPAGE);
+
+	NEED_CAP(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+	CHECK_ERR(manual(vm, KVM_DIRTY_LOG_INITIALLY_SET), EINVAL);
+	CHECK_ERR(manual(vm, 4), EINVAL);
+	CHECK_ERR(manual(vm, ~0ULL), EINVAL);
+	CHECK_OK(manual(vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE));
+	CHECK_ERR(clear_log(vm, 0, 64, all), ENOENT);
+	REQUIRE_OK(vm_slot(vm, 1, 0, GPA_TEST, 70 * PAGE_SIZE, mem));
+	CHECK_ERR(clear_log(vm, 0, 64, all), ENOENT);
+	REQUIRE_OK(vm_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_TEST, 70 * PAGE_SIZE, mem));
+	CHECK_ERR(clear_log(vm, 0, 64, BAD_PTR), EFAULT);
+	CHECK_ERR(clear_log(vm, 1, 64, all), EINVAL);
+	CHECK_ERR(clear_log(vm, 0, 63, all), EINVAL);
+	CHECK_ERR(clear_log(vm, 0, 128, all), EINVAL);
+	CHECK_ERR(clear_log(vm, 64, 7, all), EINVAL);
+	CHECK_ERR(clear_log(vm, 128, 0, all), EINVAL);
+	CHECK_ERR(clear_log(vm, ~0ULL << 6, 64, all), EINVAL);
+	CHECK_ERR(clear_log(vm, 64, ~0U, all), EINVAL);
+	CHECK_OK(clear_log(vm, 64, 6, all));
+	CHECK_OK(clear_log(vm, 0, 64, all));
+	CHECK_OK(clear_log(vm, 0, 70, all));
+	CHECK_OK(clear_log(vm, 0, 0, all));
+}
+
+TEST(initially_set)
+{
+	static const uint32_t want[] = { 5, 200 };
+	static uint64_t all[PAGES / 64];
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, write_guest);
+	void *mem = anon(PAGES * PAGE_SIZE, MADV_NOHUGEPAGE);
+	uint32_t i;
+
+	NEED_CAP(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+	REQUIRE_OK(manual(vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+			      KVM_DIRTY_LOG_INITIALLY_SET));
+	REQUIRE_OK(vm_slot(vm, 1, 0, GPA_TEST, PAGES * PAGE_SIZE, mem));
+	write_pages(vcpu, want, 2);
+	REQUIRE_OK(vm_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_TEST, PAGES * PAGE_SIZE, mem));
+	get_log(vm);
+	for (i = 0; i < PAGES / 64; i++)
+		CHECK_EQ(bitmap[i], ~0ULL);
+	memset(all, 0xff, sizeof(all));
+	CHECK_OK(clear_log(vm, 0, PAGES, all));
+	check_log(vm, NULL, 0, "cleared");
+	write_pages(vcpu, want, 2);
+	check_log(vm, want, 2, "written");
 }

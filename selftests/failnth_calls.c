@@ -240,6 +240,16 @@ static void *dirty_log(struct fixture *f)
 	return log;
 }
 
+static void *clear_log(struct fixture *f)
+{
+	struct kvm_clear_dirty_log *log = zeros(f);
+
+	log->slot = 1;
+	log->num_pages = MEM_PAGES;
+	log->dirty_bitmap = &buffer[64];
+	return log;
+}
+
 static void *routing(struct fixture *f)
 {
 	struct kvm_irq_routing *r = zeros(f);
@@ -446,6 +456,7 @@ static const struct scenario scenarios[] = {
 	CALL(VM, KVM_SET_USER_MEMORY_REGION, NEED_SLOT | NEED_VCPU, slot_without_log),
 	CALL(VM, KVM_SET_USER_MEMORY_REGION, NEED_SLOT | NEED_VCPU, no_slot, .again = EINVAL),
 	CALL(VM, KVM_GET_DIRTY_LOG, NEED_SLOT, dirty_log),
+	CALL(VM, KVM_CLEAR_DIRTY_LOG, NEED_SLOT, clear_log),
 	CALL(VM, KVM_SET_TSS_ADDR, 0, NULL),
 	CALL(VM, KVM_SET_IDENTITY_MAP_ADDR, 0, identity_map),
 	CALL(VM, KVM_SET_BOOT_CPU_ID, 0, NULL),

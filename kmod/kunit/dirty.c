@@ -104,6 +104,36 @@ static void emulated_writes_are_logged(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bits[1], BIT(99 - 64));
 }
 
+static void cleared_by_user_space(struct kunit *test)
+{
+	unsigned long buffer = test_map(test, PAGE_SIZE), bits[2] = { BIT(2) | BIT(9), 0 };
+	struct kvm_clear_dirty_log log = {
+		.slot = 3, .num_pages = 64, .dirty_bitmap = (void __user *)buffer,
+	};
+	const struct vitro_tdp_format *fmt = &fake_backend.tdp;
+
+	test_vm(test)->dirty_log_options = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+	make_slot(test, LOG);
+	fault(test, 2, VITRO_ACC_WRITE);
+	fault(test, 3, VITRO_ACC_WRITE);
+	fetch(test, buffer, bits);
+	KUNIT_EXPECT_EQ(test, bits[0], BIT(2) | BIT(3));
+	/* Reading the log changes nothing. */
+	KUNIT_EXPECT_NE(test, tree_entry(test, 2, NULL) & fmt->write, 0ULL);
+	bits[0] = BIT(2) | BIT(9);
+	KUNIT_ASSERT_EQ(test, copy_to_user((void __user *)buffer, bits, 16), 0UL);
+	KUNIT_EXPECT_EQ(test, vitro_clear_dirty_log(test_vm(test), &log), 0);
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 2, NULL) & fmt->write, 0ULL);
+	KUNIT_EXPECT_NE(test, tree_entry(test, 3, NULL) & fmt->write, 0ULL);
+	KUNIT_EXPECT_TRUE(test, test_bit(VITRO_REQ_TLB_FLUSH, &test_vcpu(test)->requests));
+	fetch(test, buffer, bits);
+	KUNIT_EXPECT_EQ(test, bits[0], BIT(3));
+	log.first_page = 64;
+	KUNIT_EXPECT_EQ(test, vitro_clear_dirty_log(test_vm(test), &log), -EINVAL);
+	log.num_pages = NR_PAGES - 64;
+	KUNIT_EXPECT_EQ(test, vitro_clear_dirty_log(test_vm(test), &log), 0);
+}
+
 static void begin_while_mapped(struct kunit *test)
 {
 	unsigned long buffer = test_map(test, PAGE_SIZE), bits[2], hva;
@@ -197,6 +227,7 @@ static void mark_is_bounded(struct kunit *test)
 static struct kunit_case dirty_cases[] = {
 	KUNIT_CASE(writes_are_logged),
 	KUNIT_CASE(emulated_writes_are_logged),
+	KUNIT_CASE(cleared_by_user_space),
 	KUNIT_CASE(begin_while_mapped),
 	KUNIT_CASE(large_pages_are_split),
 	KUNIT_CASE(log_survives_a_move),

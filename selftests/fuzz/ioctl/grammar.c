@@ -194,6 +194,15 @@ static const struct field dirty_log[] = {
 	F(struct kvm_dirty_log, dirty_bitmap, HVA, 0),
 };
 
+static const struct field clear_dirty_log[] = {
+	F(struct kvm_clear_dirty_log, slot, ZERO, 0), F(struct kvm_clear_dirty_log, slot, SMALL, 4),
+	F(struct kvm_clear_dirty_log, num_pages, SWITCH, 64),
+	F(struct kvm_clear_dirty_log, num_pages, SMALL, 600),
+	F(struct kvm_clear_dirty_log, first_page, SWITCH, 64),
+	F(struct kvm_clear_dirty_log, first_page, ANY, 0),
+	F(struct kvm_clear_dirty_log, dirty_bitmap, HVA, 0),
+};
+
 #define NR_ROUTES 200
 /* The first ones, which are in force with few entries, and others. */
 #define ROUTE(member, what, parameter)					\
@@ -274,6 +283,7 @@ static const struct field clock[] = {
 
 static const struct field enable_cap[] = {
 	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_SPLIT_IRQCHIP),
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2),
 	F(struct kvm_enable_cap, cap, SMALL, 240), F(struct kvm_enable_cap, args[0], SMALL, 26),
 	F(struct kvm_enable_cap, args[0], ANY, 0), F(struct kvm_enable_cap, flags, SMALL, 2),
 };
@@ -311,6 +321,7 @@ const struct call ioctl_calls[] = {
 	{ CALL(KVM_CREATE_VCPU, VM, 6), FIELDS(vcpu_id), .makes = OBJ_VCPU },
 	STRUCT(KVM_SET_USER_MEMORY_REGION, VM, 12, struct kvm_userspace_memory_region, memory),
 	STRUCT(KVM_GET_DIRTY_LOG, VM, 4, struct kvm_dirty_log, dirty_log),
+	STRUCT(KVM_CLEAR_DIRTY_LOG, VM, 4, struct kvm_clear_dirty_log, clear_dirty_log),
 	NUMBER(KVM_SET_TSS_ADDR, VM, 1, gpa),
 	STRUCT(KVM_SET_IDENTITY_MAP_ADDR, VM, 1, uint64_t, gpa),
 	NUMBER(KVM_SET_BOOT_CPU_ID, VM, 1, vcpu_id),
