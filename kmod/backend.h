@@ -113,6 +113,7 @@ struct vitro_tdp_format {
  *		V_TPR and CR8 intercept
  *
  * @get_segment: a segment register with its hidden part
+ * @get_segments: the eight segment registers of KVM_GET_SREGS
  * @set_segment: set it
  * @get_idt:	IDTR
  * @set_idt:	set it
@@ -180,6 +181,7 @@ struct vitro_backend {
 
 	void (*get_segment)(struct vitro_vcpu *vcpu, enum vitro_seg seg,
 			    struct kvm_segment *out);
+	void (*get_segments)(struct vitro_vcpu *vcpu, struct kvm_sregs *out);
 	void (*set_segment)(struct vitro_vcpu *vcpu, enum vitro_seg seg,
 			    const struct kvm_segment *in);
 	void (*get_idt)(struct vitro_vcpu *vcpu, struct vitro_dtable *out);

@@ -74,24 +74,17 @@ static void get_dtable(struct kvm_dtable *out,
 	struct vitro_dtable table;
 
 	get(vcpu, &table);
-	memset(out, 0, sizeof(*out));
 	out->base = table.base;
 	out->limit = table.limit;
 }
 
+/* @sregs is all zero. */
 void vitro_get_sregs(struct vitro_vcpu *vcpu, struct kvm_sregs *sregs)
 {
 	const struct vitro_backend *b = vitro_backend;
 	int irq = VITRO_NO_VECTOR;
 
-	b->get_segment(vcpu, VITRO_CS, &sregs->cs);
-	b->get_segment(vcpu, VITRO_DS, &sregs->ds);
-	b->get_segment(vcpu, VITRO_ES, &sregs->es);
-	b->get_segment(vcpu, VITRO_FS, &sregs->fs);
-	b->get_segment(vcpu, VITRO_GS, &sregs->gs);
-	b->get_segment(vcpu, VITRO_SS, &sregs->ss);
-	b->get_segment(vcpu, VITRO_TR, &sregs->tr);
-	b->get_segment(vcpu, VITRO_LDTR, &sregs->ldt);
+	b->get_segments(vcpu, sregs);
 	get_dtable(&sregs->idt, b->get_idt, vcpu);
 	get_dtable(&sregs->gdt, b->get_gdt, vcpu);
 	sregs->cr0 = vcpu_cr0(vcpu);

@@ -84,6 +84,7 @@ const struct vitro_backend vitro_svm_backend = {
 	.update_tpr		= svm_update_tpr,
 
 	.get_segment		= svm_get_segment,
+	.get_segments		= svm_get_segments,
 	.set_segment		= svm_set_segment,
 	.get_idt		= svm_get_idt,
 	.set_idt		= svm_set_idt,

@@ -17,7 +17,7 @@
 #define SEG_TYPE_ACCESSED	0x1
 #define SEG_TYPE_BUSY		0x2
 
-static struct vmcb_seg *svm_seg(struct svm_vcpu *svm, enum vitro_seg seg)
+static __always_inline struct vmcb_seg *svm_seg(struct svm_vcpu *svm, enum vitro_seg seg)
 {
 	struct vmcb_save_area *save = &svm->vmcb->save;
 
@@ -77,18 +77,13 @@ void svm_reset_state(struct svm_vcpu *svm)
 	svm->vmcb->control.clean = 0;
 }
 
-/**
- * svm_get_segment() - read a segment register with its hidden part
- * @vcpu:	the vCPU
- * @seg:	which
- * @out:	receives it
- *
+/*
  * What the VMCB leaves open is given the form that other processors' VM
  * entries insist on, so that the state can move there.
  */
-void svm_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out)
+static __always_inline void get_segment(struct svm_vcpu *svm, enum vitro_seg seg,
+					struct kvm_segment *out)
 {
-	struct svm_vcpu *svm = to_svm(vcpu);
 	const struct vmcb_seg *s = svm_seg(svm, seg);
 
 	*out = (struct kvm_segment) {
@@ -127,6 +122,38 @@ void svm_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_seg
 	default:
 		break;
 	}
+}
+
+/**
+ * svm_get_segment() - read a segment register with its hidden part
+ * @vcpu:	the vCPU
+ * @seg:	which
+ * @out:	receives it
+ */
+void svm_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out)
+{
+	get_segment(to_svm(vcpu), seg, out);
+}
+
+/**
+ * svm_get_segments() - read all segment registers
+ * @vcpu:	the vCPU
+ * @out:	receives them
+ *
+ * Each has its copy of the code, without what is for the others: that is half.
+ */
+void svm_get_segments(struct vitro_vcpu *vcpu, struct kvm_sregs *out)
+{
+	struct svm_vcpu *svm = to_svm(vcpu);
+
+	get_segment(svm, VITRO_CS, &out->cs);
+	get_segment(svm, VITRO_DS, &out->ds);
+	get_segment(svm, VITRO_ES, &out->es);
+	get_segment(svm, VITRO_FS, &out->fs);
+	get_segment(svm, VITRO_GS, &out->gs);
+	get_segment(svm, VITRO_SS, &out->ss);
+	get_segment(svm, VITRO_TR, &out->tr);
+	get_segment(svm, VITRO_LDTR, &out->ldt);
 }
 
 /**

@@ -265,6 +265,7 @@ void svm_reset_state(struct svm_vcpu *svm);
 void svm_skip(struct vitro_vcpu *vcpu, unsigned int len);
 void svm_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg);
 void svm_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out);
+void svm_get_segments(struct vitro_vcpu *vcpu, struct kvm_sregs *out);
 void svm_set_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, const struct kvm_segment *in);
 void svm_get_idt(struct vitro_vcpu *vcpu, struct vitro_dtable *out);
 void svm_set_idt(struct vitro_vcpu *vcpu, const struct vitro_dtable *in);

@@ -73,6 +73,7 @@ const struct vitro_backend vitro_vmx_backend = {
 	.update_tpr		= vmx_update_tpr,
 
 	.get_segment		= vmx_get_segment,
+	.get_segments		= vmx_get_segments,
 	.set_segment		= vmx_set_segment,
 	.get_idt		= vmx_get_idt,
 	.set_idt		= vmx_set_idt,

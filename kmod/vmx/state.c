@@ -211,6 +211,36 @@ void vmx_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_seg
 		get_segment(to_vmx(vcpu), seg, out, read_current);
 }
 
+/*
+ * vmx_get_segments() - see struct vitro_backend
+ *
+ * Each has its copy of the code, with its fields' numbers in it.
+ */
+void vmx_get_segments(struct vitro_vcpu *vcpu, struct kvm_sregs *out)
+{
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+
+	if (static_branch_unlikely(&vmx_windowed)) {
+		get_segment_windowed(vmx, VITRO_CS, &out->cs);
+		get_segment_windowed(vmx, VITRO_DS, &out->ds);
+		get_segment_windowed(vmx, VITRO_ES, &out->es);
+		get_segment_windowed(vmx, VITRO_FS, &out->fs);
+		get_segment_windowed(vmx, VITRO_GS, &out->gs);
+		get_segment_windowed(vmx, VITRO_SS, &out->ss);
+		get_segment_windowed(vmx, VITRO_TR, &out->tr);
+		get_segment_windowed(vmx, VITRO_LDTR, &out->ldt);
+		return;
+	}
+	get_segment(vmx, VITRO_CS, &out->cs, read_current);
+	get_segment(vmx, VITRO_DS, &out->ds, read_current);
+	get_segment(vmx, VITRO_ES, &out->es, read_current);
+	get_segment(vmx, VITRO_FS, &out->fs, read_current);
+	get_segment(vmx, VITRO_GS, &out->gs, read_current);
+	get_segment(vmx, VITRO_SS, &out->ss, read_current);
+	get_segment(vmx, VITRO_TR, &out->tr, read_current);
+	get_segment(vmx, VITRO_LDTR, &out->ldt, read_current);
+}
+
 /**
  * vmx_get_access_rights() - a segment's access rights as the VMCS has them
  * @vmx: the vCPU

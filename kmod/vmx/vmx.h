@@ -327,6 +327,7 @@ void vmx_vcpu_teardown(void);
 void vmx_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg);
 void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len);
 void vmx_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg, struct kvm_segment *out);
+void vmx_get_segments(struct vitro_vcpu *vcpu, struct kvm_sregs *out);
 void vmx_set_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg,
 		     const struct kvm_segment *in);
 u32 vmx_get_access_rights(struct vitro_vmx *vmx, enum vitro_seg seg);
