@@ -485,6 +485,8 @@ static int run_locked(struct vitro_vcpu *vcpu)
 	}
 	if (!vcpu->vm->pic_in_kernel && READ_ONCE(vcpu->run->request_interrupt_window))
 		vitro_request(vcpu, VITRO_REQ_EVENT);
+	/* One that only completed the last exit leaves its reason for user space to look at. */
+	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
 	return run_loop(vcpu);
 }
 
@@ -504,7 +506,6 @@ long vitro_vcpu_run(struct vitro_vcpu *vcpu)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
 	lock_srcu(vcpu);
 
-	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
 	r = run_locked(vcpu);
 	fill_run(vcpu);
 	vcpu->complete_rip = vcpu_rip(vcpu);

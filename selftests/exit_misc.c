@@ -487,3 +487,20 @@ TEST(fail_entry)
 	vcpu_set_regs(vcpu, &regs);
 	EXPECT_EXIT(vcpu, KVM_EXIT_HLT);
 }
+
+static void out_guest(uint64_t arg)
+{
+	(void)arg;
+	outb(0x80, 1);
+}
+
+/* Completing an exit with immediate_exit keeps its reason: Linux's own selftests look then. */
+TEST(immediate_exit_keeps_reason)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, out_guest);
+
+	EXPECT_EXIT(vcpu, KVM_EXIT_IO);
+	CHECK_ERR(vcpu_complete(vcpu), EINTR);
+	CHECK_EQ(vcpu->run->exit_reason, KVM_EXIT_IO);
+	EXPECT_DONE(vcpu);
+}

@@ -248,3 +248,26 @@ TEST(extint_masked)
 	CHECK_OK(interrupt(vcpu, EXTINT_VECTOR));
 	EXPECT_DONE(vcpu);
 }
+
+static void waiting_guest(uint64_t arg)
+{
+	(void)arg;
+	guest_handlers[EXTINT_VECTOR] = guest_ignore;
+	apic_enable();
+	apic_write(APIC_LVT0, APIC_LVT_MASKED | APIC_DELIVERY_EXTINT);
+	guest_sync(1, 0);
+	take_interrupts();
+	G_CHECK_EQ(guest_cpu()->taken[EXTINT_VECTOR], 0);
+	apic_write(APIC_LVT0, APIC_DELIVERY_EXTINT);
+	guest_wait(EXTINT_VECTOR, 1);
+}
+
+/* One that came in spite of it waits until LINT0 is unmasked. */
+TEST(extint_waits)
+{
+	struct vcpu *vcpu = start(waiting_guest, PINS);
+
+	EXPECT_SYNC(vcpu, 1);
+	CHECK_OK(interrupt(vcpu, EXTINT_VECTOR));
+	EXPECT_DONE(vcpu);
+}
