@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Known differences: control registers, MSRs, CPUID. */
+#include <asm/processor-flags.h>
+
 #include "known.h"
 
 /* SYSENTER on AMD, in a mode where it has none. */
@@ -93,6 +95,17 @@ static bool tr_of_reset(const struct guest *g, const struct item *a, const struc
 	return false;
 }
 
+/* The generator has cleared CR0.ET; hashes do not tell whether that is all. */
+static bool hardwired_et(const struct guest *g, const struct item *a, const struct item *b)
+{
+	if (g->sregs.cr0 & X86_CR0_ET || a->key != b->key)
+		return false;
+	if (a->key == ITEM_SPECIAL && a->index == ANY)
+		return true;
+	return (a->key == ITEM_SPECIAL || a->key == ITEM_STATE_SREGS) && a->index == 28 &&
+	       (a->value ^ b->value) == X86_CR0_ET;
+}
+
 /* The type of a TSS that is not busy: stock KVM's entry fails. */
 static bool available_tr(const struct guest *g, const struct item *a, const struct item *b)
 {
@@ -114,6 +127,8 @@ const char *known_of_registers(const struct guest *g, const struct item *a, cons
 		return "SYSENTER is undefined in AMD's long mode (APM, SYSENTER); stock KVM tries to emulate it and fails";
 	if (lmsle(g, a, b))
 		return "EFER.LMSLE is refused, as not all processors have it (APM, EFER); with stock KVM the entry fails";
+	if (hardwired_et(g, a, b))
+		return "CR0.ET is always set (SDM, Control Registers); stock KVM shows what user space wrote";
 	if (available_tr(g, a, b))
 		return loaded_tr;
 	if (other_apic_id(g, a, b))
