@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -124,16 +125,18 @@ static const struct lives lives[] = {
 };
 
 /*
- * VMs of another process, which ends with this one: those of the same one would make
+ * VMs of another process, whose id is returned; it ends with this one. Those of the same one would make
  * the host's kernel slower, which visits all of a process's mappings to register a VM.
  */
-static void other_vms(unsigned int nr)
+static pid_t other_vms(unsigned int nr)
 {
 	int ready[2];
+	pid_t pid;
 	char byte;
 
 	REQUIRE_OK(pipe(ready));
-	if (!REQUIRE_OK(fork())) {
+	pid = REQUIRE_OK(fork());
+	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		while (nr--)
 			vcpu_bare(vm_bare(), 0);
@@ -143,22 +146,29 @@ static void other_vms(unsigned int nr)
 	}
 	close(ready[1]);
 	REQUIRE_EQ(read(ready[0], &byte, 1), 1);
+	return pid;
 }
 
 static void lifetime_row(const char *name, const void *arg)
 {
 	const struct lives *l = arg;
 	unsigned int vcpus = l->vcpus;
+	pid_t others = 0;
 	uint64_t ticks[LIFETIMES];
 	unsigned int i;
 
 	if (l->others)
-		other_vms(l->others);
+		others = other_vms(l->others);
 	lifetime(vcpus);
 	for (i = 0; i < LIFETIMES; i++) {
 		ticks[i] = -rdtsc();
 		lifetime(vcpus);
 		ticks[i] += rdtsc();
+	}
+	if (others) {
+		/* The module is unloaded next: all of them must be gone. */
+		kill(others, SIGKILL);
+		REQUIRE_EQ(waitpid(others, NULL, 0), others);
 	}
 	bench_print("ticks", name, bench_median(ticks, LIFETIMES, 1));
 }
