@@ -504,3 +504,98 @@ TEST(immediate_exit_keeps_reason)
 	CHECK_EQ(vcpu->run->exit_reason, KVM_EXIT_IO);
 	EXPECT_DONE(vcpu);
 }
+
+/*
+ * The same place, but not always the same instruction: whoever remembers how long it was has
+ * to notice. One byte too few or too many, and INT3 is executed or an address not canonical.
+ */
+#define GVA_CODE	0x20000000ULL
+#define GPA_CODE_SLOT	MEM_SIZE
+
+static const uint8_t short_code[] = { 0x0f, 0xa2, 0xc3, 0xcc };	/* cpuid; ret */
+static const uint8_t long_code[] = { 0x48, 0x0f, 0xa2, 0xc3 };	/* rex.w cpuid; ret */
+static volatile uint64_t code_cr3;
+
+static void same_place_guest(uint64_t arg)
+{
+	uint32_t a, b, c, d;
+	int i, stage;
+
+	(void)arg;
+	for (stage = 0;; stage++) {
+		/* Flushes, too. */
+		write_cr3(code_cr3);
+		for (i = 0; i < 3; i++) {
+			a = 0;
+			c = 0;
+			asm volatile("call *%4"
+				     : "+a"(a), "=&b"(b), "+c"(c), "=&d"(d)
+				     : "r"(GVA_CODE) : "memory");
+		}
+		guest_sync(stage, b);
+	}
+}
+
+static void put_code(uint8_t *page, const uint8_t code[4])
+{
+	memset(page, 0xcc, PAGE_SIZE);
+	memcpy(page, code, 4);
+}
+
+/* A second set of the tables that lead to GVA_CODE. Returns its CR3. */
+static uint64_t copy_tables(struct vm *vm, uint64_t leaf)
+{
+	uint64_t from = GPA_PML4, root = vm_page(vm), to = root, *entry;
+	int shift;
+
+	for (shift = 39;; shift -= 9) {
+		memcpy(vm_ptr(vm, to), vm_ptr(vm, from), PAGE_SIZE);
+		entry = (uint64_t *)vm_ptr(vm, to) + (GVA_CODE >> shift & 511);
+		if (shift == 12)
+			break;
+		from = *entry & ~0xfffULL;
+		to = vm_page(vm);
+		*entry = to | (*entry & 0xfff);
+	}
+	*entry = leaf;
+	return root;
+}
+
+TEST(same_place_other_instruction)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, same_place_guest);
+	uint8_t *one = vm_ptr(vm, GPA_FREE), *other = vm_ptr(vm, GPA_FREE + PAGE_SIZE);
+	static uint8_t slots[2][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+	uint64_t *pte;
+
+	vm_map(vm, GVA_CODE, GPA_FREE, PTE_P | PTE_W);
+	pte = vm_pte(vm, GVA_CODE);
+	GUEST_VAR(vm, code_cr3) = GPA_PML4;
+	put_code(one, short_code);
+	put_code(other, long_code);
+	put_code(slots[0], short_code);
+	put_code(slots[1], long_code);
+
+	EXPECT_SYNC(vcpu, 0);
+	put_code(one, long_code);
+	EXPECT_SYNC(vcpu, 1);
+	put_code(one, short_code);
+	EXPECT_SYNC(vcpu, 2);
+	/* Another page, by the guest's table ... */
+	*pte = (GPA_FREE + PAGE_SIZE) | PTE_P | PTE_W;
+	EXPECT_SYNC(vcpu, 3);
+	/* ... by other tables ... */
+	*pte = GPA_FREE | PTE_P | PTE_W;
+	EXPECT_SYNC(vcpu, 4);
+	GUEST_VAR(vm, code_cr3) = copy_tables(vm, (GPA_FREE + PAGE_SIZE) | PTE_P | PTE_W);
+	EXPECT_SYNC(vcpu, 5);
+	/* ... and by the slot. */
+	GUEST_VAR(vm, code_cr3) = GPA_PML4;
+	*pte = GPA_CODE_SLOT | PTE_P | PTE_W;
+	REQUIRE_OK(vm_slot(vm, 1, 0, GPA_CODE_SLOT, PAGE_SIZE, slots[0]));
+	EXPECT_SYNC(vcpu, 6);
+	REQUIRE_OK(vm_slot(vm, 1, 0, GPA_CODE_SLOT, 0, slots[0]));
+	REQUIRE_OK(vm_slot(vm, 1, 0, GPA_CODE_SLOT, PAGE_SIZE, slots[1]));
+	EXPECT_SYNC(vcpu, 7);
+}
