@@ -73,7 +73,7 @@ static struct vitro_vm *alloc_vm(void)
 	mutex_init(&vm->irq_lock);
 	rwlock_init(&vm->mmu_lock);
 	vitro_clock_init(vm);
-	snprintf(vm->stats_id, sizeof(vm->stats_id), "vitro-%d", task_tgid_nr(current));
+	snprintf(vm->stats_id, sizeof(vm->stats_id), "kvm-%d", task_tgid_nr(current));
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 

@@ -58,6 +58,8 @@ static void check_format(int fd)
 	      (sizeof(struct kvm_stats_desc) + head->name_size),
 	      "data_offset %u", head->data_offset);
 	CHECK(memchr(buf + head->id_offset, 0, head->name_size), "id");
+	CHECK(!strncmp(buf + head->id_offset, "kvm-", 4), "id %.*s", head->name_size,
+	      buf + head->id_offset);
 	for (i = 0; i < head->num_desc; i++) {
 		struct kvm_stats_desc *desc = descriptor(buf, i);
 
