@@ -57,6 +57,10 @@ skipped() {
 
 # finish: all tests are over.
 finish() {
+	if [ "$number" = 0 ]; then
+		echo "Bail out! no test has a word of '$ONLY' in its name"
+		failed=1
+	fi
 	echo "1..$number"
 	exit "$failed"
 }
