@@ -133,7 +133,7 @@ static int read_device(struct vitro_vcpu *vcpu, u64 gpa, void *buf, unsigned int
 	return EMUL_STOP;
 }
 
-/* One device write of up to eight bytes; check_write() has made sure of room. */
+/* One device write of up to eight bytes; room_for_writes() has made sure of room. */
 static void write_device(struct vitro_vcpu *vcpu, u64 gpa, const void *buf, unsigned int len)
 {
 	struct vitro_io_state *io = &vcpu->io;
@@ -523,6 +523,9 @@ static int next_write(struct vitro_vcpu *vcpu)
 
 static int complete_string_in(struct vitro_vcpu *vcpu)
 {
+	/* The instruction may not come to ask for it, if RCX is 0 now. */
+	vcpu->io.pio.pending = false;
+	vcpu->io.next_read = 0;
 	vcpu->io.pio.answered = true;
 	return emulate(vcpu, true);
 }

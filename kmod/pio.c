@@ -143,10 +143,12 @@ int vitro_string_in(struct vitro_vcpu *vcpu, u16 port, unsigned int size, void *
 
 	if (vcpu->io.pio.answered) {
 		vcpu->io.pio.answered = false;
-		vcpu->io.pio.pending = false;
-		if (vcpu->io.pio.port != port || vcpu->io.pio.size != size ||
-		    vcpu->io.pio.count != count)
+		if (vcpu->io.pio.port != port || vcpu->io.pio.size != size)
 			return EMUL_UNHANDLEABLE;
+		/*
+		 * Perhaps not as many as were asked for: user space may have changed
+		 * RCX, another vCPU the tables. All of the page is user space's anyway.
+		 */
 		memcpy(buf, vcpu->pio_data, size * count);
 		return EMUL_STOP;
 	}

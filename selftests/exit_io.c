@@ -213,6 +213,53 @@ TEST(rep_ins)
 	string_in(4);
 }
 
+static uint64_t changed_rcx;
+
+static void changed_guest(uint64_t arg)
+{
+	uint64_t di = (uintptr_t)buffer, cx = 3;
+
+	(void)arg;
+	asm volatile("rep insb" : "+D"(di), "+c"(cx) : "d"(PORT) : "memory");
+	G_CHECK_EQ(cx, 0);
+	G_CHECK_EQ(di, (uintptr_t)buffer + changed_rcx);
+}
+
+/*
+ * User space may change RCX while it has the access to do: the data that it gives is used as
+ * far as RCX asks for it, and what is missing is asked for.
+ */
+static void string_in_changed(uint64_t rcx)
+{
+	struct vm *vm = vm_new(0);
+	struct vcpu *vcpu = vcpu_new(vm, 0, changed_guest);
+	struct kvm_regs regs;
+	enum event event;
+	unsigned int more = 0;
+
+	GUEST_VAR(vm, changed_rcx) = rcx;
+	memset(expect_io(vcpu, KVM_EXIT_IO_IN, 1), 0x5a, 3);
+	vcpu_get_regs(vcpu, &regs);
+	CHECK_EQ(regs.rcx, 3);
+	regs.rcx = rcx;
+	vcpu_set_regs(vcpu, &regs);
+	while ((event = vcpu_run(vcpu)) == EVENT_EXIT) {
+		REQUIRE(vcpu->run->exit_reason == KVM_EXIT_IO, "exit reason %u",
+			vcpu->run->exit_reason);
+		more += vcpu->run->io.count;
+	}
+	CHECK_EQ(event, EVENT_DONE);
+	CHECK(more ? rcx > 3 : rcx <= 3, "RCX %llu, %u more asked for", (unsigned long long)rcx,
+	      more);
+}
+
+TEST(rep_ins_changed)
+{
+	string_in_changed(1);
+	string_in_changed(0);
+	string_in_changed(4096);
+}
+
 static void backward_guest(uint64_t arg)
 {
 	uint64_t si = (uintptr_t)buffer + 7, cx = 8;
