@@ -59,7 +59,7 @@ static bool exit_window(struct vitro_vcpu *vcpu)
 {
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 	/* User space may be waiting for the window: run_loop() looks. */
-	return vcpu->vm->pic_in_kernel;
+	return vcpu->vm->pic_in_kernel || !READ_ONCE(vcpu->run->request_interrupt_window);
 }
 
 static bool exit_tpr(struct vitro_vcpu *vcpu)

@@ -78,7 +78,11 @@ static void get_dtable(struct kvm_dtable *out,
 	out->limit = table.limit;
 }
 
-/* @sregs is all zero. */
+/**
+ * vitro_get_sregs() - KVM_GET_SREGS
+ * @vcpu:  the vCPU, loaded
+ * @sregs: filled in; all zero before, as the bitmap of interrupts is only added to
+ */
 void vitro_get_sregs(struct vitro_vcpu *vcpu, struct kvm_sregs *sregs)
 {
 	const struct vitro_backend *b = vitro_backend;
@@ -97,7 +101,7 @@ void vitro_get_sregs(struct vitro_vcpu *vcpu, struct kvm_sregs *sregs)
 
 	if (vcpu->events.irq.injected && !vcpu->events.irq.soft)
 		irq = vcpu->events.irq.vector;
-	else
+	else if (!vcpu->lapic)
 		irq = vcpu->events.user_irq;
 	if (irq != VITRO_NO_VECTOR)
 		sregs->interrupt_bitmap[irq / 64] |= BIT_ULL(irq % 64);
@@ -181,6 +185,9 @@ int vitro_set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
 	vitro_cpuid_runtime(vcpu);
 
 	if (vector != VITRO_NO_VECTOR) {
+		/* The one that KVM_GET_SREGS has shown, not one more. */
+		if (!vcpu->lapic)
+			vcpu->events.user_irq = VITRO_NO_VECTOR;
 		vcpu->events.irq.injected = true;
 		vcpu->events.irq.soft = false;
 		vcpu->events.irq.vector = vector;
@@ -235,11 +242,14 @@ void vitro_get_events(struct vitro_vcpu *vcpu, struct kvm_vcpu_events *events)
 	events->exception.nr = ev->exception.vector;
 	events->exception.has_error_code = ev->exception.has_error_code;
 	events->exception.error_code = ev->exception.error_code;
-	if (ev->irq.injected || ev->user_irq == VITRO_NO_VECTOR) {
+	if (ev->irq.injected || vcpu->lapic || ev->user_irq == VITRO_NO_VECTOR) {
 		events->interrupt.injected = ev->irq.injected && !ev->irq.soft;
 		events->interrupt.nr = ev->irq.vector;
 	} else {
-		/* KVM_INTERRUPT's vector, which the guest has not been ready for. */
+		/*
+		 * KVM_INTERRUPT's vector, which the guest has not been ready for. With
+		 * a local APIC it waits there, for LINT0: that is no event on its way.
+		 */
 		events->interrupt.injected = true;
 		events->interrupt.nr = ev->user_irq;
 	}
@@ -271,7 +281,8 @@ int vitro_set_events(struct vitro_vcpu *vcpu, const struct kvm_vcpu_events *even
 	ev->exception.vector = array_index_nospec(events->exception.nr, 32);
 	ev->exception.has_error_code = events->exception.has_error_code;
 	ev->exception.error_code = events->exception.error_code;
-	ev->user_irq = VITRO_NO_VECTOR;
+	if (!vcpu->lapic)
+		ev->user_irq = VITRO_NO_VECTOR;
 	ev->irq.injected = events->interrupt.injected;
 	ev->irq.vector = events->interrupt.nr;
 	ev->irq.soft = events->interrupt.soft;

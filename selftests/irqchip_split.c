@@ -262,12 +262,23 @@ static void waiting_guest(uint64_t arg)
 	guest_wait(EXTINT_VECTOR, 1);
 }
 
-/* One that came in spite of it waits until LINT0 is unmasked. */
+/*
+ * One that came in spite of it waits until LINT0 is unmasked. Until then it is not on its way:
+ * who reads the vCPU's state and writes it back changes nothing.
+ */
 TEST(extint_waits)
 {
 	struct vcpu *vcpu = start(waiting_guest, PINS);
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
 
 	EXPECT_SYNC(vcpu, 1);
 	CHECK_OK(interrupt(vcpu, EXTINT_VECTOR));
+	CHECK_OK(sys_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events));
+	CHECK_EQ(events.interrupt.injected, 0);
+	CHECK_OK(sys_ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events));
+	vcpu_get_sregs(vcpu, &sregs);
+	CHECK_EQ(sregs.interrupt_bitmap[EXTINT_VECTOR / 64], 0);
+	CHECK_OK(vcpu_set_sregs(vcpu, &sregs));
 	EXPECT_DONE(vcpu);
 }
