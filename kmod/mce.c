@@ -180,6 +180,13 @@ static void raise(struct vitro_vcpu *vcpu, u64 *bank, const struct kvm_x86_mce *
 	vitro_queue_exception(vcpu, X86_TRAP_MC);
 }
 
+/* SDM, "UCR Error Classification": uncorrected, no action required. It is only logged. */
+static bool no_action_required(const struct kvm_x86_mce *mce)
+{
+	return !mce->mcg_status &&
+	       !(mce->status & (MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR));
+}
+
 /**
  * vitro_mce_inject() - KVM_X86_SET_MCE
  * @vcpu: the vCPU, loaded
@@ -195,7 +202,9 @@ int vitro_mce_inject(struct vitro_vcpu *vcpu, const struct kvm_x86_mce *mce)
 
 	if (!bank || !(mce->status & MCI_STATUS_VAL))
 		return -EINVAL;
-	if (mce->status & MCI_STATUS_UC) {
+	if (mce->status & MCI_STATUS_UC && no_action_required(mce)) {
+		fill_bank(bank, mce);
+	} else if (mce->status & MCI_STATUS_UC) {
 		if ((vcpu->mce.cap & MCG_CTL_P && vcpu->mce.ctl != ~0ULL) ||
 		    bank[BANK_CTL] != ~0ULL)
 			return 0;

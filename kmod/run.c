@@ -442,8 +442,7 @@ static int wait_for_startup(struct vitro_vcpu *vcpu)
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		return -EINTR;
 	}
-	slow_requests(vcpu);
-	return -EAGAIN;
+	return slow_requests(vcpu) ? -EAGAIN : 0;
 }
 
 static void fill_run(struct vitro_vcpu *vcpu)

@@ -167,6 +167,21 @@ TEST(corrected_errors)
 	EXPECT_DONE(vcpu);
 }
 
+/* An uncorrected error of which nothing follows is logged and interrupts nobody. */
+TEST(no_action_required)
+{
+	struct kvm_x86_mce mce = { .status = MCI_VAL | MCI_UC | 5, .addr = 0x6000, .bank = 2 };
+	struct vcpu *vcpu;
+
+	NEED_CAP(KVM_CAP_MCE);
+	vcpu = vcpu_new(vm_new(0), 0, nothing);
+	CHECK_OK(setup(vcpu, BANKS));
+	CHECK_OK(sys_ioctl(vcpu->fd, KVM_X86_SET_MCE, &mce));
+	CHECK_EQ(msr_of(vcpu, MSR_MC_STATUS(2)), MCI_VAL | MCI_UC | 5);
+	CHECK_EQ(msr_of(vcpu, MSR_MC_ADDR(2)), 0x6000);
+	EXPECT_DONE(vcpu);
+}
+
 static void uncorrected_guest(uint64_t arg)
 {
 	(void)arg;
@@ -209,10 +224,19 @@ TEST(uncorrected_errors)
 TEST(uncorrected_without_handler)
 {
 	struct vcpu *vcpu;
+	struct vm *vm;
 
 	NEED_CAP(KVM_CAP_MCE);
 	/* CR4.MCE is clear. */
 	vcpu = vcpu_new(vm_new(0), 0, nothing);
+	CHECK_OK(setup(vcpu, BANKS));
+	CHECK_OK(report(vcpu, 0, MCI_VAL | MCI_UC, 0));
+	EXPECT_EXIT(vcpu, KVM_EXIT_SHUTDOWN);
+
+	/* The same for one that waits to be started. */
+	vm = vm_new(VM_IRQCHIP);
+	vcpu_bare(vm, 0);
+	vcpu = vcpu_bare(vm, 1);
 	CHECK_OK(setup(vcpu, BANKS));
 	CHECK_OK(report(vcpu, 0, MCI_VAL | MCI_UC, 0));
 	EXPECT_EXIT(vcpu, KVM_EXIT_SHUTDOWN);
