@@ -208,6 +208,13 @@ static inline void vitro_pt_handle_vmx(int on)
 #endif
 }
 
+/* A huge mapping of what is not the VMA's own memory (VM_PFNMAP). Older kernels do not mark it. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define vitro_pmd_special(pmd)		false
+#else
+#define vitro_pmd_special(pmd)		pmd_special(pmd)
+#endif
+
 /* A local variable that CONFIG_INIT_STACK_ALL_ZERO need not clear. */
 #if __has_attribute(uninitialized)
 #define VITRO_UNINITIALIZED		__attribute__((uninitialized))

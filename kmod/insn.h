@@ -22,7 +22,7 @@ struct vitro_vcpu;
 #define DR7_ENABLED	0xffULL
 
 /*
- * mmio.c. Return values of "exit" functions: 1: handled, go on; 0: kvm_run is
+ * Return values of "exit" functions: 1: handled, go on; 0: kvm_run is
  * filled, return to user space; -errno: KVM_RUN fails.
  */
 

@@ -8,7 +8,7 @@
  *	fault				host changes its page tables
  *	-----				----------------------------
  *	seq = invalidate_seq		invalidate_range_start: count++, zap, flush
- *	page from get_user_pages	... page tables change ...
+ *	page of the user address	... page tables change ...
  *	mmu_lock for reading		invalidate_range_end: seq++, count--
  *	seq and count unchanged?
  *	  install : start over
@@ -16,6 +16,10 @@
  * Both callbacks hold mmu_lock for writing. A fault that has checked under the
  * lock is thus either before the callback, which then finds the new entry, or
  * begins again with the host's new page.
+ *
+ * With IRQs off the lock is held from before the page is looked up: no callback
+ * begins meanwhile, so if none is in progress the host's entry can be read, and
+ * its page be touched, without a reference. See map_present().
  */
 #include <linux/cpu.h>
 #include <linux/mm.h>
@@ -24,6 +28,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
+#include "compat.h"
 #include "tdp_internal.h"
 
 /**
@@ -196,7 +201,7 @@ static struct host_entry host_entry(const struct tdp_fault *fault)
 		return e;
 	if (pmd_leaf(pmd)) {
 		e.pfn = pmd_pfn(pmd) + ((hva & ~PMD_MASK) >> PAGE_SHIFT);
-		e.read = pmd_access_permitted(pmd, false);
+		e.read = pmd_access_permitted(pmd, false) && !vitro_pmd_special(pmd);
 		e.write = e.read && pmd_access_permitted(pmd, true);
 		e.level = 2;
 		return e;
@@ -324,7 +329,7 @@ static enum map_result set_leaf(const struct tdp_fault *fault, u64 *p, u64 old, 
 	 * From now on the guest can write without the host's page table showing
 	 * it, so the page counts as written. Nobody cleans it without removing
 	 * or write-protecting the host's entry, which the notifier reports.
-	 * That it has been accessed, get_user_pages has noted.
+	 * That it has been accessed, whoever found the page has noted.
 	 */
 	if (fault->writable && !folio_test_dirty(page_folio(fault->page)))
 		folio_mark_dirty(page_folio(fault->page));
@@ -398,8 +403,10 @@ static bool get_resident_page(struct tdp_fault *fault)
 /*
  * The page if the host's page tables map it, without a reference: mmu_lock is
  * held, so the host's entry can only be changed by who has already announced
- * it, and map_present() heeds that. This saves most of what get_user_pages does,
- * and the second look at the host's tables for the level. Only anonymous and
+ * it, and map_present() heeds that. As long as the entry is there, the page is
+ * mapped by the process, and can be neither freed nor split nor truncated: each
+ * has to unmap it first. This saves most of what get_user_pages does, and the
+ * second look at the host's tables for the level. Only anonymous and
  * shared memory: other pages may be such as nobody may get hold of (secret
  * memory, devices').
  */

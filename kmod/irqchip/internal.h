@@ -83,9 +83,10 @@ struct vitro_irq_msg {
  *
  * The hrtimer's callback only reports; the vCPU's thread decides whether a
  * tick is due and programs the hrtimer. A report of a timer that has been
- * programmed anew meanwhile is seen to be early and ignored.
+ * programmed anew meanwhile is seen to be early and ignored (or, if its TSC
+ * deadline is some us away, counts: the entry waits for the rest).
  *
- * @hrtimer:	fires at the expiry, or earlier for far TSC deadlines
+ * @hrtimer:	fires at the expiry; for TSC deadlines earlier by @advance, or by much if they are far
  * @expired:	(a) the hrtimer has fired
  * @armed:	(t) the guest's timer is running
  * @deadline:	(t) guest TSC value, in TSC-deadline mode; 0: none

@@ -205,7 +205,10 @@ int vitro_lapic_get_state(struct vitro_vcpu *vcpu, struct kvm_lapic_state *state
 
 	if (!lapic)
 		return -EINVAL;
-	/* A tick that has come but is not in the IRR would be lost. */
+	/*
+	 * A tick that has come but is not in the IRR would be lost. It may be one
+	 * that is due in some us: what is left to wait for is not saved.
+	 */
 	vitro_lapic_timer_check(vcpu);
 
 	memset(state, 0, sizeof(*state));

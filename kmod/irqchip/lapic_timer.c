@@ -92,6 +92,7 @@ void vitro_lapic_timer_stop(struct vitro_lapic *lapic)
 {
 	lapic->timer.armed = false;
 	lapic->timer.deadline = 0;
+	lapic->timer.wait_for = 0;
 	hrtimer_try_to_cancel(&lapic->timer.hrtimer);
 }
 
@@ -143,7 +144,9 @@ static void check_deadline(struct vitro_lapic *lapic)
 		return;
 	}
 	vitro_lapic_timer_stop(lapic);
-	lapic->timer.wait_for = deadline;
+	/* A masked one interrupts nobody: nothing to wait for, nothing to learn. */
+	if (!(vitro_lapic_reg(lapic, APIC_LVTT) & APIC_LVT_MASKED))
+		lapic->timer.wait_for = deadline;
 	vitro_lapic_local(lapic, APIC_LVTT);
 }
 
