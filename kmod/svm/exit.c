@@ -3,6 +3,7 @@
  * From EXITCODE and EXITINFO to struct vitro_exit.
  */
 #include <linux/kernel.h>
+#include <linux/nospec.h>
 #include <asm/processor-flags.h>
 #include <asm/traps.h>
 
@@ -231,13 +232,12 @@ static __always_inline void svm_decode_code(struct svm_vcpu *svm, struct vitro_e
 	const struct svm_code *code;
 	u64 len;
 
-	/* The processor's word, not the guest's: no need of a speculation barrier. */
 	if (unlikely(number >= SVM_NR_CODES)) {
 		if (number == SVM_EXIT_NPF)
 			svm_decode_npf(svm, exit);
 		return;
 	}
-	code = &svm_codes[number];
+	code = &svm_codes[array_index_nospec(number, SVM_NR_CODES)];
 	if (unlikely(!code->flags))
 		return;
 

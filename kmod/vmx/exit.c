@@ -4,6 +4,7 @@
  * only those that the reason makes valid.
  */
 #include <linux/kernel.h>
+#include <linux/nospec.h>
 #include <linux/percpu.h>
 #include <asm/processor.h>
 #include <asm/debugreg.h>
@@ -286,14 +287,13 @@ void vmx_decode_exit(struct vitro_vmx *vmx, struct vitro_exit *exit)
 	exit->hw_reason = reason;
 	exit->hw_info = 0;
 	exit->insn_len = 0;
-	/* The processor's word, not the guest's: no need of a speculation barrier. */
-	if (unlikely(reason >= ARRAY_SIZE(exits) || !exits[reason].flags)) {
+	info = &exits[array_index_nospec(reason, ARRAY_SIZE(exits))];
+	if (unlikely(reason >= ARRAY_SIZE(exits) || !info->flags)) {
 		exit->reason = VITRO_EXIT_UNKNOWN;
 		exit->hw_info = vmcs_read(EXIT_QUALIFICATION);
 		return;
 	}
 
-	info = &exits[reason];
 	exit->reason = info->reason;
 	/* Most of them: nothing but the length. */
 	if (info->flags == (KNOWN | INSN)) {
