@@ -84,10 +84,10 @@ struct vitro_tdp_format {
  *		what only user mode sees
  * @put:	preemption off: undo load
  *
- * @enter:	IRQs off, hot. Writes dirty registers, enters the guest, leaves
- *		it, decodes into @exit. Interrupted event deliveries are
- *		handed to vitro_requeue_*(). Returns with IRQs off. Host NMIs have
- *		been handled. Never fails: a failed entry is VITRO_EXIT_ENTRY_FAILED
+ * @enter:	IRQs off, hot. Writes dirty registers, does what vcpu->refresh asks for and
+ *		clears it, enters the guest, leaves it, decodes into @exit. Interrupted
+ *		event deliveries are handed to vitro_requeue_*(). Returns with IRQs off. Host
+ *		NMIs have been handled. Never fails: a failed entry is VITRO_EXIT_ENTRY_FAILED
  * @skip:	advance RIP by @len, end the STI/MOV-SS shadow, vitro_step_trap() if
  *		RFLAGS.TF is set (hot or not)
  * @cache_reg:	fetch a register into its vcpu field

@@ -208,7 +208,7 @@ static noinline bool find_plain(struct vitro_vcpu *vcpu)
 	if ((bytes ^ opcode) & (BIT(8 * len) - 1))
 		return false;
 	vcpu->exit.insn_len = len;
-	keep_site(vcpu, vitro_walk_kept(vcpu, gva, access), bytes, code);
+	keep_site(vcpu, vitro_walk_kept(vcpu, gva, access, walk.gpa), bytes, code);
 	return true;
 }
 

@@ -382,10 +382,13 @@ static void keep(const struct walker *w, u64 gpa)
  * @vcpu:   the vCPU, whose vitro_walk_gva() has just succeeded for the same
  * @gva:    linear address and
  * @access: access
+ * @gpa:    what it has found
  *
- * Return: the entry that holds it; NULL: without paging, or it was not kept.
+ * Return: the entry that holds it; NULL: without paging, or it was not kept (and
+ * what is in its place is of an older walk).
  */
-const struct vitro_walk_entry *vitro_walk_kept(struct vitro_vcpu *vcpu, u64 gva, u32 access)
+const struct vitro_walk_entry *vitro_walk_kept(struct vitro_vcpu *vcpu, u64 gva, u32 access,
+					       u64 gpa)
 {
 	const struct vitro_walk_entry *e;
 
@@ -393,7 +396,7 @@ const struct vitro_walk_entry *vitro_walk_kept(struct vitro_vcpu *vcpu, u64 gva,
 		gva = (u32)gva;
 	e = cache_entry(vcpu, gva, access);
 	if (!(vcpu_cr0(vcpu) & X86_CR0_PG) || e->tag != cache_tag(gva, access) ||
-	    e->cr3 != vcpu_cr3(vcpu))
+	    e->cr3 != vcpu_cr3(vcpu) || e->gpa != (gpa & PAGE_MASK))
 		return NULL;
 	return e;
 }

@@ -51,6 +51,7 @@ struct vitro_walk {
 
 int vitro_walk_gva(struct vitro_vcpu *vcpu, u64 gva, u32 access, bool atomic,
 		   struct vitro_walk *walk);
-const struct vitro_walk_entry *vitro_walk_kept(struct vitro_vcpu *vcpu, u64 gva, u32 access);
+const struct vitro_walk_entry *vitro_walk_kept(struct vitro_vcpu *vcpu, u64 gva, u32 access,
+					       u64 gpa);
 
 #endif /* VITRO_WALK_H */

@@ -90,12 +90,36 @@ static void svm_decode_iret(struct svm_vcpu *svm, struct vitro_exit *exit)
 	exit->insn_len = 0;
 }
 
+/*
+ * The fetch of an instruction depends on CS's attributes, its base outside of
+ * 64-bit mode (32 bits there), CPL and RFLAGS.VM. With the exit's reason; never 0.
+ */
+static __always_inline u64 svm_cs_key(const struct svm_vcpu *svm, u8 reason)
+{
+	const struct vmcb_save_area *save = &svm->vmcb->save;
+	u32 low = save->cs.attrib | reason << 12 | save->cpl << 24 |
+		  (save->rflags & X86_EFLAGS_VM) << 9 | BIT(31);
+
+	BUILD_BUG_ON(VITRO_NR_EXITS > 32);
+	return save->cs.base << 32 | low;
+}
+
+/* The length of the instruction if the processor tells the next RIP, or what to find it by. */
+static __always_inline void svm_set_len(struct svm_vcpu *svm, struct vitro_exit *exit, u64 next)
+{
+	u64 len = next - svm->vmcb->save.rip;
+
+	exit->insn_len = len;
+	if (unlikely(!len || len > 15)) {
+		exit->insn_len = 0;
+		exit->cs_key = svm_cs_key(svm, exit->reason);
+	}
+}
+
 static void svm_decode_io(struct svm_vcpu *svm, struct vitro_exit *exit)
 {
-	u64 len = svm->vmcb->control.exit_info_2 - svm->vmcb->save.rip;
-
 	/* EXITINFO2 is the next RIP, NRIP save or not. */
-	exit->insn_len = len <= 15 ? len : 0;
+	svm_set_len(svm, exit, svm->vmcb->control.exit_info_2);
 	exit->io.port = exit->hw_info >> IOIO_PORT_SHIFT;
 	exit->io.size = (exit->hw_info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT;
 	exit->io.in = exit->hw_info & SVM_IOIO_TYPE_MASK;
@@ -211,26 +235,11 @@ static const struct svm_code svm_codes[SVM_NR_CODES] = {
 	[SVM_CODE_TLBSYNC]	= INSN(UD_INSN),
 };
 
-/*
- * The fetch of an instruction depends on CS's attributes, its base outside of
- * 64-bit mode (32 bits there), CPL and RFLAGS.VM. With the exit's reason; never 0.
- */
-static __always_inline u64 svm_cs_key(const struct svm_vcpu *svm, u8 reason)
-{
-	const struct vmcb_save_area *save = &svm->vmcb->save;
-	u32 low = save->cs.attrib | reason << 12 | save->cpl << 24 |
-		  (save->rflags & X86_EFLAGS_VM) << 9 | BIT(31);
-
-	BUILD_BUG_ON(VITRO_NR_EXITS > 32);
-	return save->cs.base << 32 | low;
-}
-
 /* What the EXITCODE says. */
 static __always_inline void svm_decode_code(struct svm_vcpu *svm, struct vitro_exit *exit,
 					    u32 number)
 {
 	const struct svm_code *code;
-	u64 len;
 
 	if (unlikely(number >= SVM_NR_CODES)) {
 		if (number == SVM_EXIT_NPF)
@@ -243,12 +252,10 @@ static __always_inline void svm_decode_code(struct svm_vcpu *svm, struct vitro_e
 
 	exit->reason = code->reason;
 	if (code->flags & BY_INSN) {
-		if (svm_caps.nrips) {
-			len = svm->vmcb->control.next_rip - svm->vmcb->save.rip;
-			exit->insn_len = len <= 15 ? len : 0;
-		} else {
+		if (svm_caps.nrips)
+			svm_set_len(svm, exit, svm->vmcb->control.next_rip);
+		else
 			exit->cs_key = svm_cs_key(svm, code->reason);
-		}
 	}
 	if (code->flags & DECODE)
 		code->decode(svm, exit);

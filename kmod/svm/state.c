@@ -368,7 +368,9 @@ void svm_skip(struct vitro_vcpu *vcpu, unsigned int len)
 {
 	u64 rip = vcpu->rip + len;
 
-	if (!(vcpu->efer & EFER_LMA))
+	/* Only 64-bit code goes beyond 4 GiB; elsewhere the sum wraps. */
+	if (!(vcpu->efer & EFER_LMA) ||
+	    unlikely(upper_32_bits(rip ^ vcpu->rip) && !svm_cs_long(vcpu)))
 		rip = (u32)rip;
 	vcpu->rip = rip;
 	vcpu->rflags &= ~(u64)X86_EFLAGS_RF;

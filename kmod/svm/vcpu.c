@@ -460,7 +460,6 @@ static noinline void svm_entry_failed(struct svm_vcpu *svm, int off, struct vitr
 		svm->failed_cpu = svm->vcpu.cpu;
 		svm->vmcb->control.exit_code = SVM_EXIT_ERR;
 	}
-	svm->vcpu.refresh |= VITRO_REFRESH_GUEST;
 	svm_decode_exit(svm, exit);
 }
 

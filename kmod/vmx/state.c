@@ -148,7 +148,7 @@ static noinline void skip_carefully(struct vitro_vcpu *vcpu, unsigned int len)
  *
  * Almost every exit comes here, so what is rare is left to another function: a
  * shadow, a single step, a carry into the upper half of RIP, and whoever has looked at
- * RIP since the exit.
+ * RIP or RFLAGS since the exit.
  */
 void vmx_skip(struct vitro_vcpu *vcpu, unsigned int len)
 {

@@ -374,7 +374,6 @@ void vmx_load(struct vitro_vcpu *vcpu, int cpu)
 	if (c->current_vmx != vmx)
 		vmx_branch_barrier();
 	vmx_vmcs_activate(vmx, cpu);
-	vcpu->refresh |= VITRO_REFRESH_HOST;
 	vmx->just_loaded = true;
 	if (unlikely(!vmx->vmcs_ready) && !prepare_vmcs(vmx))
 		return;
