@@ -459,7 +459,8 @@ TEST_LIMIT(bus_entry_removed_in_use, 120)
 		REQUIRE(!pthread_create(&thread[i], NULL, discard, vcpu[i]),
 			"pthread_create");
 	}
-	for (i = 0; i < 100; i++) {
+	/* Until a guest has met one, however busy the machine is. */
+	for (i = 0; i < 100 || !signalled; i++) {
 		fd = eventfd(0, EFD_NONBLOCK);
 		REQUIRE_OK(rule(vm, fd, i & 1, 0));
 		CHECK_ERR(rule(vm, fd, i & 1, 0), EEXIST);
@@ -477,5 +478,4 @@ TEST_LIMIT(bus_entry_removed_in_use, 120)
 	GUEST_VAR(vm, stop) = 1;
 	for (i = 0; i < 2; i++)
 		pthread_join(thread[i], NULL);
-	CHECK(signalled, "no rule was ever used");
 }

@@ -113,6 +113,14 @@ TEST(what_user_space_has_itself)
 	CHECK_OK(sys_ioctl(vm->fd, KVM_IRQFD, &irqfd));
 }
 
+/* The guest takes a level-triggered interrupt and ends it; user space hears of that. */
+static void expect_eoi(struct vcpu *vcpu)
+{
+	raise(vcpu->vm, LEVEL_GSI);
+	EXPECT_EXIT(vcpu, KVM_EXIT_IOAPIC_EOI);
+	CHECK_EQ(vcpu->run->eoi.vector, LEVEL_VECTOR);
+}
+
 static void eoi_guest(uint64_t arg)
 {
 	(void)arg;
@@ -132,16 +140,12 @@ TEST(eoi_of_level_triggered)
 	struct vcpu *vcpu = start(eoi_guest, PINS);
 
 	EXPECT_SYNC(vcpu, 1);
-	raise(vcpu->vm, LEVEL_GSI);
-	EXPECT_EXIT(vcpu, KVM_EXIT_IOAPIC_EOI);
-	CHECK_EQ(vcpu->run->eoi.vector, LEVEL_VECTOR);
+	expect_eoi(vcpu);
 	EXPECT_SYNC(vcpu, 2);
 	/* Of an edge nobody hears. */
 	raise(vcpu->vm, EDGE_GSI);
 	EXPECT_SYNC(vcpu, 3);
-	raise(vcpu->vm, LEVEL_GSI);
-	EXPECT_EXIT(vcpu, KVM_EXIT_IOAPIC_EOI);
-	CHECK_EQ(vcpu->run->eoi.vector, LEVEL_VECTOR);
+	expect_eoi(vcpu);
 	EXPECT_DONE(vcpu);
 }
 
@@ -179,9 +183,7 @@ TEST(eoi_in_x2apic_mode)
 	struct vcpu *vcpu = start(x2apic_guest, PINS);
 
 	EXPECT_SYNC(vcpu, 1);
-	raise(vcpu->vm, LEVEL_GSI);
-	EXPECT_EXIT(vcpu, KVM_EXIT_IOAPIC_EOI);
-	CHECK_EQ(vcpu->run->eoi.vector, LEVEL_VECTOR);
+	expect_eoi(vcpu);
 	EXPECT_DONE(vcpu);
 }
 

@@ -514,22 +514,29 @@ static void make_vms(int n)
 		still_works();
 }
 
+/*
+ * What the kernel holds back of freed memory, such as areas still to be unmapped and the
+ * quarantine of KASAN, is bounded, so it does not grow in every round. What is lost does.
+ */
 TEST(no_memory_lost)
 {
+	unsigned int round = 0;
 	long used, free;
 
 	/* Caches fill first, and RCU's garbage needs a moment. */
 	make_vms(30);
-	sleep_ms(300);
-	used = used_kib();
-	free = free_kib();
-	make_vms(200);
-	sleep_ms(300);
-	used = used_kib() - used;
-	free -= free_kib();
+	do {
+		sleep_ms(300);
+		used = used_kib();
+		free = free_kib();
+		make_vms(200);
+		sleep_ms(300);
+		used = used_kib() - used;
+		free -= free_kib();
+	} while ((used >= 500 || free >= 2000) && ++round < 4);
 	/* One page per VM would be 800 KiB; much more for one with a vCPU. */
-	CHECK(used < 1500, "200 VMs left %ld KiB of kernel memory", used);
-	CHECK(free < 8000, "200 VMs left %ld KiB less free", free);
+	CHECK(used < 500, "200 VMs left %ld KiB of kernel memory", used);
+	CHECK(free < 2000, "200 VMs left %ld KiB less free", free);
 }
 
 /* exec() closes them all: nothing is inherited by accident. */

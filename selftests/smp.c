@@ -197,6 +197,7 @@ static void count_forever(uint64_t arg)
 
 static void init_guest(uint64_t arg)
 {
+	volatile uint64_t *tss = (void *)(GPA_CPU(1) + 0x1000 + GUEST_SEL_TSS);
 	uint64_t before;
 	int i;
 
@@ -211,6 +212,8 @@ static void init_guest(uint64_t arg)
 		for (i = 0; i < 100000; i++)
 			cpu_relax();
 	} while (flag != before);
+	/* The trampoline runs twice: the TSS must be free for each LTR. */
+	*tss &= ~(2ULL << 40);
 	flag = 0;
 	apic_icr(1, APIC_DELIVERY_SIPI | APIC_ICR_ASSERT | SIPI_PAGE);
 	while (flag < 100)
@@ -228,15 +231,10 @@ TEST(init_again)
 	struct vm *vm = vm_new(VM_IRQCHIP);
 	struct vcpu *bsp = vcpu_new(vm, 0, init_guest);
 	struct vcpu *ap = new_ap(vm, 1, count_forever);
-	uint64_t *gdt = vm_ptr(vm, GPA_CPU(1) + 0x1000);
 	pthread_t thread;
 
 	pthread_create(&thread, NULL, run_thread, ap);
 	vcpu_start(bsp);
-	/* The trampoline runs twice: the TSS must be free for each LTR. */
-	while (GUEST_VAR(vm, flag) < 50)
-		sched_yield();
-	gdt[GUEST_SEL_TSS / 8] &= ~(2ULL << 40);
 	vcpu_join(bsp);
 }
 
