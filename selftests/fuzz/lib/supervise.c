@@ -64,7 +64,6 @@ static bool wait_for(pid_t leader, int *status, double limit)
 {
 	double end = now() + limit;
 	useconds_t pause = 500;
-	bool ended = false;
 	int one;
 	pid_t pid;
 
@@ -72,11 +71,10 @@ static bool wait_for(pid_t leader, int *status, double limit)
 		pid = waitpid(-1, &one, WNOHANG);
 		if (pid == leader) {
 			*status = one;
-			ended = true;
 			/* What it has forked and left behind. */
 			kill(-leader, SIGKILL);
 		} else if (pid < 0 && errno == ECHILD) {
-			return ended;
+			return true;
 		}
 		if (pid > 0)
 			continue;
