@@ -110,6 +110,49 @@ TEST(priority)
 	EXPECT_DONE(vcpu_new(vm_new(VM_IRQCHIP), 0, priority_guest));
 }
 
+static uint64_t taken_at;
+
+static void note_place(struct guest_regs *regs)
+{
+	taken_at = regs->rip;
+	apic_eoi();
+}
+
+/* An interrupt waits for STI. Where is it taken if SHADOWED follows, at once, and then a CLI? */
+#define CHECK_TAKEN_AFTER(shadowed)					\
+do {									\
+	uint64_t expected;						\
+									\
+	asm volatile("mov %[self], (%[icr])\n"				\
+		     "sti\n"						\
+		     shadowed "\n"					\
+		     "1: cli\n"						\
+		     "lea 1b(%%rip), %[expected]"			\
+		     : [expected] "=r" (expected)			\
+		     : [self] "r" (APIC_ICR_SELF | APIC_ICR_ASSERT | V),	\
+		       [icr] "r" (APIC_BASE + APIC_ICR), [fresh] "r" (GPA_FREE)	\
+		     : "rax", "memory");					\
+	G_CHECK_EQ(taken_at, expected);					\
+} while (0)
+
+static void shadow_guest(uint64_t arg)
+{
+	(void)arg;
+	guest_handlers[V] = note_place;
+	apic_enable();
+	cli();
+	/* STI is the first instruction after an exit. */
+	CHECK_TAKEN_AFTER("nop");
+	/* Another exit comes in its shadow. */
+	CHECK_TAKEN_AFTER("mov (%[fresh]), %%rax");
+}
+
+/* If the interrupt came before a HLT, that would have nothing to wake it. */
+TEST(sti_shadow)
+{
+	EXPECT_DONE(vcpu_new(vm_new(VM_IRQCHIP), 0, shadow_guest));
+}
+
 static void nested_handler(struct guest_regs *regs)
 {
 	if (regs->vector == V + 16) {

@@ -9,6 +9,7 @@
 #include <asm/cpufeatures.h>
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
+#include <asm/processor-flags.h>
 #include <asm/segment.h>
 
 #include "svm.h"
@@ -85,6 +86,12 @@ SYM_FUNC_START(vitro_svm_switch)
 .Lclgi:	clgi
 .Lload:	vmload	%rax
 
+	/*
+	 * The usual place is right before VMRUN, but QEMU's TCG carries the shadow of that STI
+	 * into the guest, where it ends that of an STI that is the guest's first instruction.
+	 */
+	sti
+
 	mov	SVM_ENTRY_GUEST_SPEC(%rsi), %r8d
 	cmp	SVM_ENTRY_HOST_SPEC(%rsi), %r8d
 	je	.Lguest_spec_done
@@ -94,6 +101,12 @@ SYM_FUNC_START(vitro_svm_switch)
 	wrmsr
 	mov	SVM_ENTRY_VMCB_PA(%rsi), %rax
 .Lguest_spec_done:
+
+	/* CF, for below: the guest's RFLAGS.IF. Only VERW follows, which keeps CF. */
+	ALTERNATIVE "jmp .Lif_known", "", X86_FEATURE_HYPERVISOR
+	mov	SVM_ENTRY_VMCB(%rsi), %r8
+	btl	$X86_EFLAGS_IF_BIT, SVM_VMCB_RFLAGS(%r8)
+.Lif_known:
 
 	mov	GPR_RCX(%rdi), %rcx
 	mov	GPR_RDX(%rdi), %rdx
@@ -115,7 +128,14 @@ SYM_FUNC_START(vitro_svm_switch)
 	verw	vitro_svm_verw_selector(%rip)
 .Lverw_done:
 
+	/*
+	 * QEMU's TCG does not take the shadow from the VMCB, but from an STI at this place. One
+	 * too many delays what comes by a single instruction.
+	 */
+	ALTERNATIVE "jmp .Lvmrun", "", X86_FEATURE_HYPERVISOR
+	jnc	.Lvmrun
 	sti
+.Lvmrun:
 	vmrun	%rax
 	cli
 

@@ -15,11 +15,13 @@
 #ifndef VITRO_SVM_H
 #define VITRO_SVM_H
 
-/* Offsets in struct svm_entry; vcpu.c checks them. */
+/* Offsets from struct svm_entry, and in the VMCB; vcpu.c checks them. */
+#define SVM_ENTRY_VMCB		(-8)
 #define SVM_ENTRY_VMCB_PA	0
 #define SVM_ENTRY_HOST_PA	8
 #define SVM_ENTRY_GUEST_SPEC	16
 #define SVM_ENTRY_HOST_SPEC	20
+#define SVM_VMCB_RFLAGS		0x570
 
 #ifndef __ASSEMBLER__
 

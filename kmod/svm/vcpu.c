@@ -23,10 +23,12 @@
 
 /* What entry.S knows by number. */
 static_assert(offsetof(struct svm_vcpu, vcpu.gpr) == 0);
+static_assert(offsetof(struct svm_vcpu, vmcb) - offsetof(struct svm_vcpu, entry) == SVM_ENTRY_VMCB);
 static_assert(offsetof(struct svm_entry, vmcb_pa) == SVM_ENTRY_VMCB_PA);
 static_assert(offsetof(struct svm_entry, host_pa) == SVM_ENTRY_HOST_PA);
 static_assert(offsetof(struct svm_entry, guest_spec) == SVM_ENTRY_GUEST_SPEC);
 static_assert(offsetof(struct svm_entry, host_spec) == SVM_ENTRY_HOST_SPEC);
+static_assert(offsetof(struct vmcb, save.rflags) == SVM_VMCB_RFLAGS);
 
 /* Taken at load; where they are off, they cost entries nothing. */
 static DEFINE_STATIC_KEY_FALSE(clear_xss);
