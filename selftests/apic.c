@@ -110,6 +110,35 @@ TEST(priority)
 	EXPECT_DONE(vcpu_new(vm_new(VM_IRQCHIP), 0, priority_guest));
 }
 
+static void window_guest(uint64_t arg)
+{
+	(void)arg;
+	guest_handlers[V] = note;
+	apic_enable();
+	/* What waits for IF is held back by a CR8 that is written meanwhile. */
+	self_ipi(V);
+	write_cr8(15);
+	G_CHECK_EQ(read_cr8(), 15);
+	sti();
+	asm volatile("nop");
+	cli();
+	G_CHECK_EQ(taken, 0);
+	/* And comes when both allow it. */
+	write_cr8(0);
+	G_CHECK_EQ(taken, 0);
+	sti();
+	asm volatile("nop");
+	cli();
+	G_CHECK_EQ(taken, 1);
+}
+
+TEST(cr8_while_waiting)
+{
+	if (kvm_is_stock())
+		test_skip("QEMU's TCG ends with a failed assertion");
+	EXPECT_DONE(vcpu_new(vm_new(VM_IRQCHIP), 0, window_guest));
+}
+
 static uint64_t taken_at;
 
 static void note_place(struct guest_regs *regs)

@@ -405,6 +405,13 @@ static void tpr(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, svm_intercepts(svm->vmcb, INTERCEPT_CR8_WRITE));
 	svm_update_tpr(&svm->vcpu, 0x53, 6);
 	KUNIT_EXPECT_FALSE(test, svm_intercepts(svm->vmcb, INTERCEPT_CR8_WRITE));
+	/* A window is requested by V_IRQ. */
+	svm_request_irq_window(&svm->vcpu);
+	svm_update_tpr(&svm->vcpu, 0x53, -1);
+	KUNIT_EXPECT_TRUE(test, svm_intercepts(svm->vmcb, INTERCEPT_CR8_WRITE));
+	svm_close_irq_window(svm);
+	svm_update_tpr(&svm->vcpu, 0x53, -1);
+	KUNIT_EXPECT_FALSE(test, svm_intercepts(svm->vmcb, INTERCEPT_CR8_WRITE));
 	svm->vcpu.lapic = NULL;
 	svm_update_tpr(&svm->vcpu, 0, -1);
 	KUNIT_EXPECT_TRUE(test, svm_intercepts(svm->vmcb, INTERCEPT_CR8_WRITE));

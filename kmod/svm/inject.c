@@ -388,7 +388,9 @@ void svm_set_nmi_mask(struct vitro_vcpu *vcpu, bool masked)
  * @irr_class:	priority class of the highest request, or -1
  *
  * The guest's CR8 is V_TPR and costs no exit, unless a request waits that a
- * lower CR8 would let through.
+ * lower CR8 would let through. While a window is requested it does: QEMU's TCG
+ * ends with a failed assertion when a guest writes CR8 and V_IRQ is set (UEFI's
+ * interrupt handlers do).
  */
 void svm_update_tpr(struct vitro_vcpu *vcpu, u8 tpr, int irr_class)
 {
@@ -402,7 +404,8 @@ void svm_update_tpr(struct vitro_vcpu *vcpu, u8 tpr, int irr_class)
 		svm_dirty(vmcb, SVM_CLEAN_INTR);
 	}
 	svm_intercept(vmcb, INTERCEPT_CR8_WRITE,
-		      !vcpu->lapic || (irr_class >= 0 && irr_class <= v_tpr));
+		      !vcpu->lapic || vcpu->irq_window_open ||
+		      (irr_class >= 0 && irr_class <= v_tpr));
 }
 
 /**
