@@ -142,8 +142,7 @@ struct svm_entry {
  * @nmi_iret_rip: RIP of the IRET, for SVM_NMI_IRET
  * @step:	enum svm_step
  * @step_tf:	the guest had TF set by itself
- * @aux_loaded:	the guest's TSC_AUX is in the register
- * @aux_value:	which is this
+ * @tsc_aux:	what TSC_AUX holds while the vCPU is loaded
  * @entered:	has run since it was loaded
  * @hwcr:	guest's HWCR
  * @failed_off:	the last failed entry failed because SVM was off ...
@@ -168,9 +167,8 @@ struct svm_vcpu {
 	u64 nmi_iret_rip;
 	u8 step;
 	bool step_tf;
-	bool aux_loaded;
 	bool entered;
-	u64 aux_value;
+	u64 tsc_aux;
 	u64 hwcr;
 	bool failed_off;
 	int failed_cpu;

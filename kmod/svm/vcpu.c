@@ -303,11 +303,10 @@ static void svm_sync_tsc_aux(struct svm_vcpu *svm)
 {
 	u64 value = svm->vcpu.msrs.tsc_aux;
 
-	if (svm->aux_loaded && svm->aux_value == value)
+	if (svm->tsc_aux == value)
 		return;
 	wrmsrq(MSR_TSC_AUX, value);
-	svm->aux_value = value;
-	svm->aux_loaded = true;
+	svm->tsc_aux = value;
 }
 
 /**
@@ -331,6 +330,7 @@ void svm_load(struct vitro_vcpu *vcpu, int cpu)
 			wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 	}
 	svm_save_host(c);
+	svm->tsc_aux = c->tsc_aux;
 	svm->entered = false;
 }
 
@@ -341,11 +341,10 @@ void svm_load(struct vitro_vcpu *vcpu, int cpu)
 void svm_put(struct vitro_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
+	u64 tsc_aux = this_cpu_read(svm_cpu.tsc_aux);
 
-	if (svm->aux_loaded) {
-		wrmsrq(MSR_TSC_AUX, this_cpu_ptr(&svm_cpu)->tsc_aux);
-		svm->aux_loaded = false;
-	}
+	if (svm->tsc_aux != tsc_aux)
+		wrmsrq(MSR_TSC_AUX, tsc_aux);
 	/* User space must not run with the guest's branch history (VMSCAPE). */
 	if (svm->entered && cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
 		wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
