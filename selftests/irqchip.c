@@ -186,16 +186,19 @@ static void msi_guest(uint64_t arg)
 	guest_sync(2, 0);
 	guest_wait(V, 1);
 	guest_sync(3, 0);
+	guest_wait(V, 2);
+	guest_sync(4, 0);
 	sti();
 	asm volatile("nop");
 	cli();
-	G_CHECK_EQ(guest_cpu()->taken[V], 1);
+	G_CHECK_EQ(guest_cpu()->taken[V], 2);
 }
 
 TEST(signal_msi)
 {
 	struct vm *vm = vm_new(VM_IRQCHIP);
 	struct vcpu *vcpu = vcpu_new(vm, 0, msi_guest);
+	struct kvm_msi offset = { .data = V };
 
 	EXPECT_SYNC(vcpu, 1);
 	/* The number of vCPUs that took it: none while the APIC is off. */
@@ -203,6 +206,9 @@ TEST(signal_msi)
 	EXPECT_SYNC(vcpu, 2);
 	CHECK_RET(msi(vm, 0, V), 1);
 	EXPECT_SYNC(vcpu, 3);
+	/* As QEMU does for devices of its own: the offset from 0xfee00000. */
+	CHECK_RET(sys_ioctl(vm->fd, KVM_SIGNAL_MSI, &offset), 1);
+	EXPECT_SYNC(vcpu, 4);
 	/* To an APIC that does not exist. */
 	CHECK(msi(vm, 77, V) <= 0, "delivered to nobody");
 	EXPECT_DONE(vcpu);

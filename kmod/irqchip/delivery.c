@@ -207,8 +207,9 @@ void vitro_send_ipi(struct vitro_lapic *lapic, u32 icr, u32 dest)
  * @address:	address that the device writes to
  * @data:	what it writes
  *
- * Any context. Return: as vitro_deliver(); -1 also if the address is not one
- * of interrupts.
+ * That the address is one of interrupts is up to the caller: QEMU passes the
+ * offset in the region of its interrupt controllers.
+ * Any context. Return: as vitro_deliver()
  */
 int vitro_deliver_msi(struct vitro_vm *vm, u64 address, u32 data)
 {
@@ -225,8 +226,6 @@ int vitro_deliver_msi(struct vitro_vm *vm, u64 address, u32 data)
 		.level = msi.arch_data.is_level,
 	};
 
-	if (msi.arch_addr_lo.base_address != X86_MSI_BASE_ADDRESS_LOW)
-		return -1;
 	/* SDM, Message Address Register Format: the hint picks one of a group. */
 	if (msg.mode == APIC_DM_FIXED && msi.arch_addr_lo.redirect_hint && msg.logical)
 		msg.mode = APIC_DM_LOWEST;

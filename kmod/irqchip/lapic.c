@@ -266,14 +266,16 @@ int vitro_next_vector(struct vitro_vcpu *vcpu)
 {
 	struct vitro_lapic *lapic = vcpu->lapic;
 	struct vitro_pic *pic;
+	int vector;
 
 	if (!lapic)
 		return -1;
 	pic = extint_pending(lapic);
 	if (unlikely(pic))
 		return vitro_pic_peek(pic);
-	if (unlikely(user_extint(lapic) != VITRO_NO_VECTOR))
-		return user_extint(lapic);
+	vector = user_extint(lapic);
+	if (unlikely(vector != VITRO_NO_VECTOR))
+		return vector;
 	return deliverable_vector(lapic);
 }
 

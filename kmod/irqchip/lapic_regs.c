@@ -147,9 +147,9 @@ static void write_lvt(struct vitro_lapic *lapic, u32 offset, u32 value)
 
 static void write_icr(struct vitro_lapic *lapic, u32 icr, u32 dest)
 {
-	icr &= VITRO_LAPIC_ICR_BITS;
-	vitro_lapic_set_reg(lapic, APIC_ICR, icr);
-	vitro_send_ipi(lapic, icr, dest);
+	/* Reserved bits are read back as they were written; sent is what the others say. */
+	vitro_lapic_set_reg(lapic, APIC_ICR, icr & ~APIC_SEND_PENDING);
+	vitro_send_ipi(lapic, icr & VITRO_LAPIC_ICR_BITS, dest);
 }
 
 /* Registers that both modes write in the same way. False: no such register. */

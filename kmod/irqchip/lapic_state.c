@@ -185,8 +185,7 @@ static void take_vectors(const struct kvm_lapic_state *state, u32 offset, unsign
 		u64 high = take_reg(state, offset + i * 32 + 16);
 		u64 word = high << 32 | low;
 
-		/* Vectors 0..15 can be neither requested nor in service. */
-		WRITE_ONCE(map[i], i ? word : word & ~0xffffULL);
+		WRITE_ONCE(map[i], word);
 	}
 }
 
@@ -247,7 +246,7 @@ int vitro_lapic_set_state(struct vitro_vcpu *vcpu, const struct kvm_lapic_state 
 	vitro_lapic_set_reg(lapic, APIC_DFR, take_reg(state, APIC_DFR) | APIC_DFR_CLUSTER);
 	vitro_lapic_set_reg(lapic, APIC_SPIV, take_reg(state, APIC_SPIV) & VITRO_LAPIC_SPIV_BITS);
 	vitro_lapic_set_reg(lapic, APIC_ESR, take_reg(state, APIC_ESR) & 0xff);
-	vitro_lapic_set_reg(lapic, APIC_ICR, take_reg(state, APIC_ICR) & VITRO_LAPIC_ICR_BITS);
+	vitro_lapic_set_reg(lapic, APIC_ICR, take_reg(state, APIC_ICR) & ~APIC_SEND_PENDING);
 	vitro_lapic_set_reg(lapic, APIC_ICR2, take_reg(state, APIC_ICR2));
 	for (offset = APIC_LVTT; offset <= APIC_LVTERR; offset += LVT_STEP) {
 		u32 bits = vitro_lapic_lvt_bits(lapic, offset);
@@ -261,7 +260,9 @@ int vitro_lapic_set_state(struct vitro_vcpu *vcpu, const struct kvm_lapic_state 
 	vitro_lapic_set_reg(lapic, APIC_TDCR, take_reg(state, APIC_TDCR) & VITRO_LAPIC_TDCR_BITS);
 
 	take_vectors(state, APIC_ISR, lapic->isr);
+	WRITE_ONCE(lapic->isr[0], lapic->isr[0] & ~0xffffUL);
 	take_vectors(state, APIC_TMR, lapic->tmr);
+	/* No priority is low enough for vectors 0..15: they stay there, as user space said. */
 	take_vectors(state, APIC_IRR, lapic->irr);
 	vitro_lapic_timer_restore(lapic, take_reg(state, APIC_TMCCT));
 	vitro_request(vcpu, VITRO_REQ_EVENT);

@@ -283,12 +283,13 @@ static void state_drops_what_cannot_be(struct kunit *test)
 	memset(state, 0xff, sizeof(*state));
 	memset(state->regs + APIC_TMICT, 0, 4);
 	KUNIT_EXPECT_EQ(test, vitro_lapic_set_state(vcpu, state), 0);
-	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_IRR), 0xffff0000U);
+	/* Vectors that no interrupt has: kept, never delivered. */
+	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_IRR), 0xffffffffU);
 	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_ISR), 0xffff0000U);
 	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_TASKPRI), 0xffU);
 	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_ID), 0U);
 	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_TDCR), 0xbU);
-	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_ICR) & BIT(13), 0U);
+	KUNIT_EXPECT_EQ(test, apic_read(vcpu, APIC_ICR), (u32)~APIC_ICR_BUSY);
 }
 
 static struct kunit_case lapic_regs_cases[] = {
