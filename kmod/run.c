@@ -204,6 +204,8 @@ static int block(struct vitro_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
 	vcpu->stats.halt_blocks++;
 	unlock_srcu(vcpu);
+	if (vcpu->lapic)
+		vitro_lapic_timer_sleep(vcpu);
 	prepare_to_rcuwait(&vcpu->wait);
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);

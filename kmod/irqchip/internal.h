@@ -87,9 +87,12 @@ struct vitro_irq_msg {
  * deadline is some us away, counts: the entry waits for the rest).
  *
  * @hrtimer:	fires at the expiry; for TSC deadlines earlier by @advance, or by much if they are far
+ *		or the guest has put them off
  * @expired:	(a) the hrtimer has fired
  * @armed:	(t) the guest's timer is running
  * @deadline:	(t) guest TSC value, in TSC-deadline mode; 0: none
+ * @queued_for:	(t) host TSC for which @hrtimer was started last, in TSC-deadline mode
+ * @put_off:	(t) @hrtimer may fire well before the deadline
  * @advance:	(t) TSC ticks that the hrtimer is armed before the deadline
  * @wait_for:	(t) guest TSC value before which the next entry must not come; 0: none
  * @target:	(t) expiry in the other modes, CLOCK_MONOTONIC
@@ -98,7 +101,9 @@ struct vitro_lapic_timer {
 	struct hrtimer hrtimer;
 	bool expired;
 	bool armed;
+	bool put_off;
 	u64 deadline;
+	u64 queued_for;
 	u64 advance;
 	u64 wait_for;
 	ktime_t target;

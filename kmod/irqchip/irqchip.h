@@ -73,6 +73,8 @@ bool vitro_has_interrupt(struct vitro_vcpu *vcpu);	/* cheap; any context; for wa
 void vitro_lapic_timer_check(struct vitro_vcpu *vcpu);
 /* Right before an entry, IRQs off: waits the last us of a deadline whose timer was early. */
 void vitro_lapic_timer_wait(struct vitro_vcpu *vcpu);
+/* In-kernel APIC; the vCPU's thread is about to sleep: the timer must not wake it too early. */
+void vitro_lapic_timer_sleep(struct vitro_vcpu *vcpu);
 /* The vCPU's thread now runs on another host CPU: the timer follows (optional). */
 void vitro_lapic_timer_migrate(struct vitro_vcpu *vcpu);
 /* vcpu->tsc_offset changed: re-arm a TSC-deadline timer */

@@ -96,6 +96,11 @@ void vitro_lapic_timer_stop(struct vitro_lapic *lapic)
 	hrtimer_try_to_cancel(&lapic->timer.hrtimer);
 }
 
+static u64 host_deadline(const struct vitro_lapic *lapic)
+{
+	return lapic->timer.deadline - lapic->vcpu->tsc_offset;
+}
+
 /* TSC ticks until the deadline, or 0 if it has been reached. */
 static u64 deadline_distance(const struct vitro_lapic *lapic)
 {
@@ -116,17 +121,37 @@ static void arm_deadline(struct vitro_lapic *lapic, u64 distance)
 	u32 khz = max(READ_ONCE(tsc_khz), 1U);
 	u64 limit = (u64)khz * MSEC_PER_SEC * MAX_DEADLINE_SECONDS;
 	u64 early = min_t(u64, distance, lapic->timer.advance);
-	u64 ns = mul_u64_u32_div(min(distance - early, limit), NSEC_PER_MSEC, khz) + 1;
+	u64 ticks = min(distance - early, limit);
+	u64 ns = mul_u64_u32_div(ticks, NSEC_PER_MSEC, khz) + 1;
 
 	lapic->timer.armed = true;
+	lapic->timer.put_off = false;
+	lapic->timer.queued_for = host_deadline(lapic) - distance + ticks;
 	hrtimer_start(&lapic->timer.hrtimer, ktime_add_ns(ktime_get(), ns), TIMER_MODE);
 }
 
-static void start_deadline(struct vitro_lapic *lapic)
+/*
+ * Will the hrtimer fire anyhow before the deadline? Programming it costs more than all the rest of
+ * a write to IA32_TSC_DEADLINE, and guests often put a deadline off before it comes. When the
+ * hrtimer fires, it is programmed for what is left then.
+ */
+static bool fires_before(struct vitro_lapic *lapic)
+{
+	struct vitro_lapic_timer *timer = &lapic->timer;
+
+	return timer->armed && hrtimer_is_queued(&timer->hrtimer) &&
+	       timer->queued_for + timer->advance <= host_deadline(lapic);
+}
+
+static void start_deadline(struct vitro_lapic *lapic, bool exactly)
 {
 	u64 distance = deadline_distance(lapic);
 
 	if (distance) {
+		if (!exactly && fires_before(lapic)) {
+			lapic->timer.put_off = true;
+			return;
+		}
 		arm_deadline(lapic, distance);
 		return;
 	}
@@ -140,7 +165,7 @@ static void check_deadline(struct vitro_lapic *lapic)
 	u64 deadline = lapic->timer.deadline;
 
 	if (deadline_distance(lapic) > max_advance()) {
-		start_deadline(lapic);
+		start_deadline(lapic, true);
 		return;
 	}
 	vitro_lapic_timer_stop(lapic);
@@ -354,7 +379,7 @@ void vitro_lapic_tsc_changed(struct vitro_vcpu *vcpu)
 	struct vitro_lapic *lapic = vcpu->lapic;
 
 	if (lapic && lapic->timer.armed && deadline_mode(lapic))
-		start_deadline(lapic);
+		start_deadline(lapic, true);
 }
 
 /**
@@ -388,5 +413,20 @@ void vitro_lapic_set_deadline(struct vitro_vcpu *vcpu, u64 value)
 		return;
 	}
 	lapic->timer.deadline = value;
-	start_deadline(lapic);
+	start_deadline(lapic, false);
+}
+
+/**
+ * vitro_lapic_timer_sleep() - the vCPU is about to sleep
+ * @vcpu:	the caller's vCPU, which has an in-kernel APIC
+ *
+ * Nothing but the deadline itself shall wake it.
+ */
+void vitro_lapic_timer_sleep(struct vitro_vcpu *vcpu)
+{
+	struct vitro_lapic *lapic = vcpu->lapic;
+
+	if (lapic->timer.put_off && lapic->timer.armed && deadline_mode(lapic))
+		start_deadline(lapic, true);
+	lapic->timer.put_off = false;
 }

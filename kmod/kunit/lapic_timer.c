@@ -227,6 +227,43 @@ static void deadline_moves_with_the_offset(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
 }
 
+/* The hrtimer stays where it is until it fires, or until the vCPU sleeps. */
+static void deadline_put_off(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	struct hrtimer *hrtimer = &vcpu->lapic->timer.hrtimer;
+	u64 second = 1000ULL * tsc_khz, now = rdtsc() + vcpu->tsc_offset;
+	ktime_t first;
+
+	vcpu->guest_features |= VITRO_GF_TSC_DEADLINE;
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_TIMER_TSCDEADLINE);
+	vitro_lapic_set_deadline(vcpu, now + 100 * second);
+	first = hrtimer_get_expires(hrtimer);
+	vitro_lapic_set_deadline(vcpu, now + 200 * second);
+	KUNIT_EXPECT_EQ(test, hrtimer_get_expires(hrtimer), first);
+	KUNIT_EXPECT_EQ(test, vitro_lapic_get_deadline(vcpu), now + 200 * second);
+	vitro_lapic_timer_sleep(vcpu);
+	KUNIT_EXPECT_GT(test, hrtimer_get_expires(hrtimer), first + 50 * NSEC_PER_SEC);
+
+	/* One that comes earlier is programmed at once. */
+	vitro_lapic_set_deadline(vcpu, now + 50 * second);
+	KUNIT_EXPECT_LT(test, hrtimer_get_expires(hrtimer), first);
+	first = hrtimer_get_expires(hrtimer);
+	vitro_lapic_set_deadline(vcpu, now + 300 * second);
+	KUNIT_EXPECT_EQ(test, hrtimer_get_expires(hrtimer), first);
+	/* It fires: nothing is due, and it is programmed for the rest. */
+	hrtimer_cancel(hrtimer);
+	WRITE_ONCE(vcpu->lapic->timer.expired, true);
+	vitro_lapic_timer_check(vcpu);
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), -1);
+	KUNIT_EXPECT_GT(test, hrtimer_get_expires(hrtimer), first + 200 * NSEC_PER_SEC);
+	/* A timer that runs out in 10 ms after one that was put off does so in time. */
+	vitro_lapic_set_deadline(vcpu, now + 400 * second);
+	vitro_lapic_set_deadline(vcpu, rdtsc() + vcpu->tsc_offset + second / 100);
+	KUNIT_EXPECT_TRUE(test, ticks(vcpu));
+	KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
+}
+
 static void wild_deadline(struct kunit *test)
 {
 	struct vitro_vcpu *vcpu = test_vcpu(test);
@@ -291,6 +328,7 @@ static struct kunit_case lapic_timer_cases[] = {
 	KUNIT_CASE(deadline_comes),
 	KUNIT_CASE(early_for_a_deadline),
 	KUNIT_CASE(deadline_moves_with_the_offset),
+	KUNIT_CASE(deadline_put_off),
 	KUNIT_CASE(wild_deadline),
 	KUNIT_CASE(stale_report),
 	KUNIT_CASE(restored),
