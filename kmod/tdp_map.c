@@ -45,6 +45,8 @@
  * @host_level:	the level at which the host maps it; 0: not known yet
  * @seq:	vm->tdp.invalidate_seq before @page was looked up
  * @goal:	the largest leaf level that hardware, slot and host allow
+ * @at:		the entry where the VM's tables end, or the leaf, as long as mmu_lock is held
+ * @at_level:	its level
  */
 struct tdp_fault {
 	struct vitro_vm *vm;
@@ -59,6 +61,8 @@ struct tdp_fault {
 	int host_level;
 	unsigned long seq;
 	int goal;
+	u64 *at;
+	int at_level;
 };
 
 enum map_result {
@@ -133,16 +137,21 @@ static enum vitro_tdp_result begin_fault(struct tdp_fault *fault)
 	return VITRO_TDP_DONE;
 }
 
+/* mmu_lock held for reading. */
+static void find_entry(struct tdp_fault *fault)
+{
+	fault->at = tdp_find(fault->vm, fault->gfn, &fault->at_level);
+}
+
 /*
  * Can the fault be settled with the entry that is there? Either another vCPU
  * has mapped the page meanwhile, or the page has been write-protected for the
- * dirty log. mmu_lock held for reading.
+ * dirty log. After find_entry(), mmu_lock still held.
  */
 static bool settle(const struct tdp_fault *fault)
 {
 	const struct vitro_tdp_format *fmt = tdp_format();
-	int level;
-	u64 *p = tdp_find(fault->vm, fault->gfn, &level);
+	u64 *p = fault->at;
 	u64 entry = READ_ONCE(*p);
 
 	if (permits(entry, fault->access))
@@ -353,18 +362,23 @@ static bool link_table(const struct tdp_fault *fault, u64 *p)
 	return true;
 }
 
-/* Map fault->page. mmu_lock held for reading. */
+/* Map fault->page. After find_entry(), mmu_lock still held. */
 static enum map_result map_page(struct tdp_fault *fault)
 {
-	int level = TDP_LEVELS;
-	u64 *table = fault->vm->tdp.root;
-	u64 *p, entry;
+	int level = fault->at_level;
+	u64 *p = fault->at;
+	u64 entry;
 
 	fault->goal = leaf_level(fault);
 	if (invalidated(fault, fault->goal))
 		return MAP_RACED;
 	for (;;) {
-		p = &table[tdp_index(fault->gfn, level)];
+		/*
+		 * Below tables left over from small mappings. Where large pages are
+		 * not executable, small ones beside them are there to stay.
+		 */
+		if (level < fault->goal && !large_pages_not_executable())
+			return MAP_CONFLICT;
 		entry = READ_ONCE(*p);
 		if (!entry && level > fault->goal) {
 			if (!link_table(fault, p))
@@ -373,14 +387,8 @@ static enum map_result map_page(struct tdp_fault *fault)
 		}
 		if (!entry || tdp_is_leaf(entry, level))
 			return set_leaf(fault, p, entry, level);
-		/*
-		 * Left over from small mappings. Where large pages are not
-		 * executable, small ones beside them are there to stay.
-		 */
-		if (level <= fault->goal && !large_pages_not_executable())
-			return MAP_CONFLICT;
-		table = tdp_table(entry);
 		level--;
+		p = &tdp_table(entry)[tdp_index(fault->gfn, level)];
 	}
 }
 
@@ -509,6 +517,7 @@ enum vitro_tdp_result vitro_tdp_fault_fast(struct vitro_vcpu *vcpu, u64 gpa, u8 
 	 * The lock is held throughout, so no invalidation begins or ends
 	 * meanwhile: only one that is in progress has to be heeded.
 	 */
+	find_entry(&fault);
 	if (!settle(&fault) && !map_present(&fault))
 		result = VITRO_TDP_SLOW;
 	read_unlock(&vm->mmu_lock);
@@ -545,6 +554,7 @@ enum vitro_tdp_result vitro_tdp_fault(struct vitro_vcpu *vcpu, u64 gpa, u8 acces
 		return result;
 
 	read_lock(&vm->mmu_lock);
+	find_entry(&fault);
 	settled = settle(&fault);
 	read_unlock(&vm->mmu_lock);
 	if (settled)
@@ -565,6 +575,7 @@ enum vitro_tdp_result vitro_tdp_fault(struct vitro_vcpu *vcpu, u64 gpa, u8 acces
 		return VITRO_TDP_ERROR;
 
 	read_lock(&vm->mmu_lock);
+	find_entry(&fault);
 	mapped = map_page(&fault);
 	read_unlock(&vm->mmu_lock);
 	put_page(fault.page);
