@@ -209,7 +209,9 @@ extern const struct vitro_backend *vitro_backend;	/* chosen at load */
 extern const struct vitro_backend vitro_vmx_backend;
 extern const struct vitro_backend vitro_svm_backend;
 
-/* Static calls of the inner loop; updated once at load by main.c. */
+/* Static calls of the exit path; updated once at load by main.c. */
+DECLARE_STATIC_CALL(vitro_load, *((struct vitro_backend *)0)->load);
+DECLARE_STATIC_CALL(vitro_put, *((struct vitro_backend *)0)->put);
 DECLARE_STATIC_CALL(vitro_enter, *((struct vitro_backend *)0)->enter);
 DECLARE_STATIC_CALL(vitro_skip, *((struct vitro_backend *)0)->skip);
 DECLARE_STATIC_CALL(vitro_cache_reg, *((struct vitro_backend *)0)->cache_reg);

@@ -35,6 +35,8 @@ struct vitro_caps vitro_caps __read_mostly;
 static enum cpuhp_state hotplug_state;
 static cpumask_t enabled_cpus;	/* each CPU changes its own bit only */
 
+DEFINE_STATIC_CALL_NULL(vitro_load, *((struct vitro_backend *)0)->load);
+DEFINE_STATIC_CALL_NULL(vitro_put, *((struct vitro_backend *)0)->put);
 DEFINE_STATIC_CALL_NULL(vitro_enter, *((struct vitro_backend *)0)->enter);
 DEFINE_STATIC_CALL_NULL(vitro_skip, *((struct vitro_backend *)0)->skip);
 DEFINE_STATIC_CALL_NULL(vitro_cache_reg, *((struct vitro_backend *)0)->cache_reg);
@@ -148,6 +150,8 @@ static const struct vitro_backend *choose_backend(void)
 
 static void update_static_calls(void)
 {
+	static_call_update(vitro_load, vitro_backend->load);
+	static_call_update(vitro_put, vitro_backend->put);
 	static_call_update(vitro_enter, vitro_backend->enter);
 	static_call_update(vitro_skip, vitro_backend->skip);
 	static_call_update(vitro_cache_reg, vitro_backend->cache_reg);

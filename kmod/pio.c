@@ -60,15 +60,15 @@ static void write_rax(struct vitro_vcpu *vcpu, unsigned int size, u32 value)
 static bool kernel_io(struct vitro_vcpu *vcpu)
 {
 	const struct vitro_exit *exit = &vcpu->exit;
-	u32 value = vcpu->gpr[VITRO_RAX];
+	u32 *value = &vcpu->io.pio.value;
 
 	if (!exit->io.in)
 		return !vitro_iobus_write(vcpu, VITRO_BUS_PIO, exit->io.port,
-					  exit->io.size, &value);
-	value = 0;
-	if (vitro_iobus_read(vcpu, VITRO_BUS_PIO, exit->io.port, exit->io.size, &value))
+					  exit->io.size, &vcpu->gpr[VITRO_RAX]);
+	*value = 0;
+	if (vitro_iobus_read(vcpu, VITRO_BUS_PIO, exit->io.port, exit->io.size, value))
 		return false;
-	write_rax(vcpu, exit->io.size, value);
+	write_rax(vcpu, exit->io.size, *value);
 	return true;
 }
 

@@ -164,7 +164,7 @@ static bool has_event(struct vitro_vcpu *vcpu)
 	if ((vcpu->events.nmi.pending || atomic_read(&vcpu->nmi_queued)) &&
 	    vitro_backend->nmi_allowed(vcpu))
 		return true;
-	return vcpu->lapic && vitro_has_interrupt(vcpu) && vitro_backend->irq_allowed(vcpu);
+	return vcpu->lapic && vitro_has_interrupt(vcpu) && static_call(vitro_irq_allowed)(vcpu);
 }
 
 /**
@@ -365,7 +365,12 @@ static int enter_guest(struct vitro_vcpu *vcpu)
 	vitro_hot_end(vcpu);
 	local_irq_disable();
 	vtime_account_guest_exit();
-	vitro_rcu_note();
+	/*
+	 * Only a guest that computes for long keeps RCU waiting, and only
+	 * interrupts end its run. Other exits lead to user space or are short.
+	 */
+	if (vcpu->exit.reason == VITRO_EXIT_INTR)
+		vitro_rcu_note();
 	local_irq_enable();
 	preempt_enable();
 
@@ -378,7 +383,7 @@ static bool ready_for_irq(struct vitro_vcpu *vcpu)
 	return (!vcpu->lapic || vitro_lapic_takes_extint(vcpu->lapic)) &&
 	       vcpu->events.user_irq == VITRO_NO_VECTOR && !vcpu->events.irq.injected &&
 	       !vcpu->events.exception.pending && !vcpu->events.exception.injected &&
-	       vitro_backend->irq_allowed(vcpu);
+	       static_call(vitro_irq_allowed)(vcpu);
 }
 
 /* An NMI goes first: user space may ask for the window again and again. */
@@ -459,7 +464,7 @@ static void fill_run(struct vitro_vcpu *vcpu)
 					     ready_for_irq(vcpu);
 }
 
-static int run_locked(struct vitro_vcpu *vcpu)
+static int run_locked(struct vitro_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
 	int r;
 
@@ -491,6 +496,19 @@ static int run_locked(struct vitro_vcpu *vcpu)
 	return run_loop(vcpu);
 }
 
+static int run(struct vitro_vcpu *vcpu)
+{
+	int r;
+
+	/* With nothing to complete, no guest memory is needed either. */
+	if (vitro_immediate_exit(vcpu->run) && !vcpu->complete)
+		return -EINTR;
+	lock_srcu(vcpu);
+	r = run_locked(vcpu);
+	unlock_srcu(vcpu);
+	return r;
+}
+
 /**
  * vitro_vcpu_run() - KVM_RUN
  * @vcpu: the vCPU, loaded, its mutex held
@@ -505,14 +523,12 @@ long vitro_vcpu_run(struct vitro_vcpu *vcpu)
 
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
-	lock_srcu(vcpu);
 
-	r = run_locked(vcpu);
+	r = run(vcpu);
 	fill_run(vcpu);
 	vcpu->complete_rip = vcpu_rip(vcpu);
 	vcpu->stats.user_exits++;
 
-	unlock_srcu(vcpu);
 	if (vcpu->sigset_active) {
 		sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
 		sigemptyset(&current->real_blocked);

@@ -89,7 +89,7 @@ static void sched_in(struct preempt_notifier *notifier, int cpu)
 	struct vitro_vcpu *vcpu = container_of(notifier, struct vitro_vcpu, preempt_notifier);
 
 	WRITE_ONCE(vcpu->cpu, cpu);
-	vitro_backend->load(vcpu, cpu);
+	static_call(vitro_load)(vcpu, cpu);
 	if (cpu != vcpu->last_cpu && vcpu->lapic)
 		vitro_lapic_timer_migrate(vcpu);
 	vcpu->last_cpu = cpu;
@@ -101,7 +101,7 @@ static void sched_out(struct preempt_notifier *notifier, struct task_struct *nex
 	struct vitro_vcpu *vcpu = container_of(notifier, struct vitro_vcpu, preempt_notifier);
 
 	vcpu->stats.preemptions++;
-	vitro_backend->put(vcpu);
+	static_call(vitro_put)(vcpu);
 	WRITE_ONCE(vcpu->cpu, -1);
 }
 
@@ -123,7 +123,7 @@ void vitro_vcpu_load(struct vitro_vcpu *vcpu)
 
 	preempt_notifier_register(&vcpu->preempt_notifier);
 	WRITE_ONCE(vcpu->cpu, cpu);
-	vitro_backend->load(vcpu, cpu);
+	static_call(vitro_load)(vcpu, cpu);
 	vcpu->last_cpu = cpu;
 	vitro_clock_load(vcpu);
 	put_cpu();
@@ -136,7 +136,7 @@ void vitro_vcpu_load(struct vitro_vcpu *vcpu)
 void vitro_vcpu_put(struct vitro_vcpu *vcpu)
 {
 	preempt_disable();
-	vitro_backend->put(vcpu);
+	static_call(vitro_put)(vcpu);
 	WRITE_ONCE(vcpu->cpu, -1);
 	preempt_notifier_unregister(&vcpu->preempt_notifier);
 	preempt_enable();

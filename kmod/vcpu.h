@@ -152,7 +152,7 @@ struct vitro_mmio_fragment {
 	u8 data[8];
 };
 
-#define VITRO_MAX_FRAGMENTS	16
+#define VITRO_MAX_FRAGMENTS	12
 
 /*
  * struct vitro_io_state - an instruction that waits for user space
@@ -176,6 +176,7 @@ struct vitro_io_state {
 		bool pending;		/* INS or OUTS waits for user space */
 		bool answered;		/* user space has supplied INS's data */
 		u16 count;
+		u32 value;		/* from a device in the kernel */
 	} pio;
 };
 

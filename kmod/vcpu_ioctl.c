@@ -321,9 +321,9 @@ static long vcpu_ioctl_locked(struct vitro_vcpu *vcpu, const struct vitro_ioctl 
 
 /*
  * KVM_SET_SIGNAL_MASK may come with a NULL argument, so its structure cannot
- * be copied in by the table.
+ * be copied in by the table. Apart, so that KVM_RUN does without a protected stack.
  */
-static long signal_mask_ioctl(struct vitro_vcpu *vcpu, unsigned long arg)
+static noinline long signal_mask_ioctl(struct vitro_vcpu *vcpu, unsigned long arg)
 {
 	struct kvm_signal_mask head;
 	long r;
