@@ -225,6 +225,18 @@ DECLARE_STATIC_CALL(vitro_begin, *((struct vitro_backend *)0)->put);
 DECLARE_STATIC_CALL(vitro_end, *((struct vitro_backend *)0)->put);
 
 /**
+ * vitro_fetch_access() - what the fetch of an instruction is to the guest's tables
+ * @vcpu: the vCPU
+ *
+ * Context: any of the vCPU's thread.
+ * Return: VITRO_ACC_*.
+ */
+static inline u32 vitro_fetch_access(struct vitro_vcpu *vcpu)
+{
+	return VITRO_ACC_EXEC | (vitro_backend->cpl(vcpu) == 3 ? VITRO_ACC_USER : 0);
+}
+
+/**
  * vitro_skip_insn_fast() - get past the instruction that caused the exit
  * @vcpu: the vCPU; exit.insn_len is known
  *

@@ -196,12 +196,12 @@ static bool exit_tdp_fault_fast(struct vitro_vcpu *vcpu)
 	const struct vitro_exit *exit = &vcpu->exit;
 	enum vitro_tdp_result result;
 
+	vcpu->emul->mov = NULL;
 	result = vitro_tdp_fault_fast(vcpu, exit->fault.gpa, exit->fault.access);
 	if (trace_vitro_tdp_fault_enabled())
 		trace_vitro_tdp_fault(vcpu->id, exit->fault.gpa, exit->fault.access, result, true);
 	if (result == VITRO_TDP_MMIO)
 		return vitro_mmio_mov_fast(vcpu);
-	vcpu->emul->mov = NULL;
 	return result == VITRO_TDP_DONE;
 }
 

@@ -64,7 +64,7 @@ enum vitro_exit_reason {
  * @insn_len:	bytes of the instruction that caused the exit; 0 where the
  *		processor does not tell (the common code then decodes it)
  * @cs_key:	where @insn_len is 0 in the inner loop: of equal keys, hardware reason, code segment and
- *		privilege level are equal, so that instructions are fetched alike; never 0
+ *		privilege level are equal, so that instructions are fetched alike; bit 31 is set
  * @hw_reason:	the hardware's own code, for messages and for user space
  * @hw_info:	the hardware's qualification (VMX exit qualification, SVM
  *		EXITINFO1), for messages and trace events

@@ -44,16 +44,11 @@ static u64 linear_rip(struct vitro_vcpu *vcpu)
 	return (u32)(cs.base + vcpu_rip(vcpu));
 }
 
-static u32 fetch_access(struct vitro_vcpu *vcpu)
-{
-	return VITRO_ACC_EXEC | (vitro_backend->cpl(vcpu) == 3 ? VITRO_ACC_USER : 0);
-}
-
 /* Reads bytes within one page. 0, -EFAULT with @walk telling, -EAGAIN, -ENXIO. */
 static int fetch_in_page(struct vitro_vcpu *vcpu, u64 gva, u8 *bytes, unsigned int len,
 			 bool atomic, struct vitro_walk *walk)
 {
-	int err = vitro_walk_gva(vcpu, gva, fetch_access(vcpu), atomic, walk);
+	int err = vitro_walk_gva(vcpu, gva, vitro_fetch_access(vcpu), atomic, walk);
 
 	if (err)
 		return err;
@@ -163,31 +158,20 @@ static const struct {
 	[VITRO_EXIT_PAUSE]	= { 0x90f3, 2 },
 };
 
-static struct vitro_insn_site *site_of(struct vitro_vcpu *vcpu)
-{
-	return &vcpu->sites[vcpu->rip % VITRO_INSN_SITES];
-}
-
 /* Keeps what find_plain() has found. Entries of 4 bytes are too rare to be kept. */
 static void keep_site(struct vitro_vcpu *vcpu, const struct vitro_walk_entry *e, u32 bytes,
 		      const u32 __user *code)
 {
-	struct vitro_insn_site *site = site_of(vcpu);
-	int i;
+	struct vitro_insn_site *site = vitro_site_of(vcpu, vcpu->rip);
 
 	if (!e || !e->wide || !vcpu->exit.cs_key)
 		return;
 	site->rip = vcpu->rip;
 	site->cs_key = vcpu->exit.cs_key;
-	site->cr3 = e->cr3;
-	site->generation = e->generation;
+	vitro_keep_path(&site->path, e);
 	site->bytes = bytes;
 	site->len = vcpu->exit.insn_len;
 	site->code = code;
-	for (i = 0; i < VITRO_WALK_LEVELS; i++) {
-		site->from[i] = e->from[i < e->nr ? i : 0];
-		site->value[i] = e->value[i < e->nr ? i : 0];
-	}
 }
 
 /* Finds the length if the exit's instruction is in its plain form. */
@@ -196,7 +180,7 @@ static noinline bool find_plain(struct vitro_vcpu *vcpu)
 	u32 bytes, opcode = plain[vcpu->exit.reason].opcode;
 	unsigned int len = plain[vcpu->exit.reason].len;
 	u64 gva = linear_rip(vcpu);
-	u32 access = fetch_access(vcpu);
+	u32 access = vitro_fetch_access(vcpu);
 	const u32 __user *code;
 	struct vitro_walk walk;
 
@@ -212,27 +196,16 @@ static noinline bool find_plain(struct vitro_vcpu *vcpu)
 	return true;
 }
 
-/*
- * Do the guest's tables still lead there, and are the bytes the same? Straight
- * through, without a loop: this is what every exit costs on a processor without
- * NRIP save. All addresses lie within slots, which were checked to be user memory.
- */
+/* Do the guest's tables still lead there, and are the bytes the same? */
 static __always_inline bool site_unchanged(const struct vitro_insn_site *site)
 {
 	bool same = false;
-	u64 a, b, c, d;
 	u32 bytes;
 
-	BUILD_BUG_ON(VITRO_WALK_LEVELS != 4);
 	pagefault_disable();
 	__uaccess_begin_nospec();
-	unsafe_get_user(a, site->from[0], end);
-	unsafe_get_user(b, site->from[1], end);
-	unsafe_get_user(c, site->from[2], end);
-	unsafe_get_user(d, site->from[3], end);
 	unsafe_get_user(bytes, site->code, end);
-	same = a == site->value[0] && b == site->value[1] && c == site->value[2] &&
-	       d == site->value[3] && bytes == site->bytes;
+	same = bytes == site->bytes && vitro_path_unchanged(&site->path);
 end:
 	__uaccess_end();
 	pagefault_enable();
@@ -265,13 +238,13 @@ static noinline bool find_anew(struct vitro_vcpu *vcpu)
  */
 bool vitro_find_insn_len(struct vitro_vcpu *vcpu)
 {
-	const struct vitro_insn_site *site = site_of(vcpu);
+	const struct vitro_insn_site *site = vitro_site_of(vcpu, vcpu->rip);
 
 	/* The compiler would compute the address again for each member. */
 	OPTIMIZER_HIDE_VAR(site);
 	if (likely(site->rip == vcpu->rip && site->cs_key == vcpu->exit.cs_key &&
-		   site->cr3 == vcpu->cr3 &&
-		   site->generation == vitro_memslots(vcpu->vm)->generation &&
+		   site->path.cr3 == vcpu->cr3 &&
+		   site->path.generation == vitro_memslots(vcpu->vm)->generation &&
 		   site_unchanged(site))) {
 		vcpu->exit.insn_len = site->len;
 		return true;

@@ -9,7 +9,8 @@
  * user or supervisor (SDM, "EPT Violations"; APM, "Nested versus Guest Page
  * Faults, Fault Ordering"), and it tells the guest-physical address. What is
  * left to know is which register and how many bytes. That is decoded once;
- * whoever uses it again compares the bytes with what is in memory now.
+ * whoever uses it again compares the bytes, and the tables that lead to them,
+ * with what is in memory now.
  *
  * The guest may change code and tables while this looks. It is then that
  * code's access at the address, and of the kind, that the processor has
@@ -63,17 +64,6 @@ int vitro_mmio_kernel_write(struct vitro_vcpu *vcpu, u64 gpa, unsigned int len,
 	return vitro_iobus_write(vcpu, VITRO_BUS_MMIO, gpa, len, data);
 }
 
-/* The 16 bytes at RIP, none of which is on another page. */
-static bool fetch(struct vitro_vcpu *vcpu, u64 rip, u64 code[2])
-{
-	u32 access = VITRO_ACC_EXEC | (vitro_backend->cpl(vcpu) == 3 ? VITRO_ACC_USER : 0);
-	struct vitro_walk walk;
-
-	return offset_in_page(rip) <= PAGE_SIZE - 16 &&
-	       !vitro_walk_gva(vcpu, rip, access, true, &walk) &&
-	       !vitro_guest_read_atomic(vcpu->vm, walk.gpa, code, 16);
-}
-
 static u64 mask_of(int bytes)
 {
 	return bytes <= 0 ? 0 : bytes >= 8 ? ~0ULL : BIT_ULL(8 * bytes) - 1;
@@ -96,6 +86,74 @@ static noinline void learn(struct vitro_mov *m, const u64 code[2])
 	m->known = true;
 }
 
+/* Are its bytes the same as @code? */
+static __always_inline bool is_same(const struct vitro_mov *m, const u64 code[2])
+{
+	return !(((code[0] ^ m->code[0]) & m->mask[0]) | ((code[1] ^ m->code[1]) & m->mask[1]));
+}
+
+/* Keeps where the bytes are that have just been read at @gpa. */
+static void keep_site(struct vitro_vcpu *vcpu, u64 rip, u32 access, u64 gpa)
+{
+	const struct vitro_walk_entry *e = vitro_walk_kept(vcpu, rip, access, gpa);
+	struct vitro_insn_site *site = vitro_site_of(vcpu, rip);
+	const u32 __user *code;
+	u32 unused;
+
+	if (!e || !e->wide || !vitro_guest_peek(vcpu->vm, gpa, &unused, &code))
+		return;
+	site->rip = rip;
+	site->cs_key = VITRO_SITE_MOV | access;
+	site->code = code;
+	vitro_keep_path(&site->path, e);
+}
+
+/* Reads the 16 bytes at RIP, none of which is on another page, and learns what they do. */
+static noinline bool fetch(struct vitro_vcpu *vcpu, struct vitro_mov *m, u64 rip, u32 access)
+{
+	struct vitro_walk walk;
+	u64 code[2];
+
+	if (offset_in_page(rip) > PAGE_SIZE - sizeof(code) ||
+	    vitro_walk_gva(vcpu, rip, access, true, &walk) ||
+	    vitro_guest_read_atomic(vcpu->vm, walk.gpa, code, sizeof(code)))
+		return false;
+	if (!m->known || !is_same(m, code))
+		learn(m, code);
+	keep_site(vcpu, rip, access, walk.gpa);
+	return true;
+}
+
+/* Do the guest's tables still lead to the same bytes? */
+static __always_inline bool site_unchanged(const struct vitro_insn_site *site,
+					   const struct vitro_mov *m)
+{
+	const u64 __user *text = (const u64 __user *)site->code;
+	bool same = false;
+	u64 code[2];
+
+	pagefault_disable();
+	__uaccess_begin_nospec();
+	unsafe_get_user(code[0], text, end);
+	unsafe_get_user(code[1], text + 1, end);
+	same = is_same(m, code) && vitro_path_unchanged(&site->path);
+end:
+	__uaccess_end();
+	pagefault_enable();
+	return same;
+}
+
+/* Is @m what is at RIP now? */
+static bool is_there(struct vitro_vcpu *vcpu, const struct vitro_mov *m, u64 rip, u32 access)
+{
+	const struct vitro_insn_site *site = vitro_site_of(vcpu, rip);
+
+	return m->known && site->rip == rip && site->cs_key == (VITRO_SITE_MOV | access) &&
+	       site->path.cr3 == vcpu_cr3(vcpu) &&
+	       site->path.generation == vitro_memslots(vcpu->vm)->generation &&
+	       site_unchanged(site, m);
+}
+
 /* Offset in its page of the memory operand. Flat segments begin at a page. */
 static unsigned int page_offset_of(struct vitro_vcpu *vcpu, const struct emul_mov *mov)
 {
@@ -114,16 +172,17 @@ static unsigned int page_offset_of(struct vitro_vcpu *vcpu, const struct emul_mo
 static const struct emul_mov *find_mov(struct vitro_vcpu *vcpu)
 {
 	const struct vitro_exit *exit = &vcpu->exit;
-	u64 rip = vcpu_rip(vcpu), code[2];
+	u64 rip = vcpu_rip(vcpu);
 	unsigned int offset = offset_in_page(exit->fault.gpa);
 	struct vitro_mov *m = &vcpu->emul->movs[(rip ^ rip >> 4) % VITRO_MOVS];
 	const struct emul_mov *mov = &m->mov;
+	u32 access;
 
-	if (!(vcpu->efer & EFER_LMA) || !vitro_backend->cs_long(vcpu) || !fetch(vcpu, rip, code))
+	if (!(vcpu->efer & EFER_LMA) || !vitro_backend->cs_long(vcpu))
 		return NULL;
-	if (!m->known || (code[0] & m->mask[0]) != m->code[0] ||
-	    (code[1] & m->mask[1]) != m->code[1])
-		learn(m, code);
+	access = vitro_fetch_access(vcpu);
+	if (!is_there(vcpu, m, rip, access) && !fetch(vcpu, m, rip, access))
+		return NULL;
 	if (!mov->len || mov->store != !!(exit->fault.access & VITRO_ACC_WRITE))
 		return NULL;
 	/* Of an operand in two pages the processor may have reported the second. */
@@ -172,7 +231,7 @@ static int finish(struct vitro_vcpu *vcpu, const struct emul_mov *mov)
 
 /**
  * vitro_mmio_mov_fast() - an access to a device
- * @vcpu: the vCPU, hot, with a nested fault that no slot can settle
+ * @vcpu: the vCPU, hot, with a nested fault that no slot can settle; its emul->mov is NULL
  *
  * If it is a plain MOV, but no device in the kernel takes it, vcpu->emul->mov
  * is left for vitro_mmio_mov().
@@ -186,7 +245,6 @@ bool vitro_mmio_mov_fast(struct vitro_vcpu *vcpu)
 	const struct emul_mov *mov;
 	u64 value = 0;
 
-	vcpu->emul->mov = NULL;
 	/* Neither the instruction's fetch, nor the guest's tables, nor an event on its way. */
 	if (exit->fault.access & VITRO_ACC_EXEC || exit->fault.walk || vitro_event_on_its_way(vcpu))
 		return false;

@@ -389,6 +389,12 @@ static inline bool vitro_take_request(struct vitro_vcpu *vcpu, enum vitro_reques
 	return true;
 }
 
+/* Where an instruction at @rip would be kept. */
+static inline struct vitro_insn_site *vitro_site_of(struct vitro_vcpu *vcpu, u64 rip)
+{
+	return &vcpu->sites[rip % VITRO_INSN_SITES];
+}
+
 /* A control register that decides how instructions are fetched has changed. */
 static inline void vitro_forget_sites(struct vitro_vcpu *vcpu)
 {

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "apic.h"
 #include "vm.h"
 
 #define VECTOR_UD	6
@@ -512,11 +513,13 @@ TEST(immediate_exit_keeps_reason)
 #define GVA_CODE	0x20000000ULL
 #define GPA_CODE_SLOT	MEM_SIZE
 
-static const uint8_t short_code[] = { 0x0f, 0xa2, 0xc3, 0xcc };	/* cpuid; ret */
-static const uint8_t long_code[] = { 0x48, 0x0f, 0xa2, 0xc3 };	/* rex.w cpuid; ret */
+static const uint8_t short_cpuid[] = { 0x0f, 0xa2, 0xc3, 0xcc };	/* cpuid; ret */
+static const uint8_t long_cpuid[] = { 0x48, 0x0f, 0xa2, 0xc3 };	/* rex.w cpuid; ret */
+static const uint8_t short_mov[] = { 0x89, 0x07, 0xc3, 0xcc };	/* mov %eax, (%rdi); ret */
+static const uint8_t long_mov[] = { 0x40, 0x89, 0x37, 0xc3 };	/* rex mov %esi, (%rdi); ret */
 static volatile uint64_t code_cr3;
 
-static void same_place_guest(uint64_t arg)
+static void same_place_cpuid(uint64_t arg)
 {
 	uint32_t a, b, c, d;
 	int i, stage;
@@ -533,6 +536,25 @@ static void same_place_guest(uint64_t arg)
 				     : "r"(GVA_CODE) : "memory");
 		}
 		guest_sync(stage, b);
+	}
+}
+
+/* An access to a device, which must come from the register that the instruction names now. */
+static void same_place_mov(uint64_t arg)
+{
+	int i, stage;
+
+	(void)arg;
+	for (stage = 0;; stage++) {
+		write_cr3(code_cr3);
+		for (i = 0; i < 3; i++) {
+			apic_write(APIC_LDR, 0);
+			asm volatile("call *%1"
+				     : : "a"(1 << 24), "r"(GVA_CODE), "S"(2 << 24),
+				       "D"(APIC_BASE + APIC_LDR) : "memory");
+			G_CHECK_EQ(apic_read(APIC_LDR) >> 24, 1 + stage % 2);
+		}
+		guest_sync(stage, 0);
 	}
 }
 
@@ -561,10 +583,12 @@ static uint64_t copy_tables(struct vm *vm, uint64_t leaf)
 	return root;
 }
 
-TEST(same_place_other_instruction)
+/* By turns @short_code and @long_code, which the guest at its stages expects. */
+static void test_same_place(void (*guest)(uint64_t arg), const uint8_t *short_code,
+			    const uint8_t *long_code)
 {
-	struct vm *vm = vm_new(0);
-	struct vcpu *vcpu = vcpu_new(vm, 0, same_place_guest);
+	struct vm *vm = vm_new(VM_IRQCHIP);
+	struct vcpu *vcpu = vcpu_new(vm, 0, guest);
 	uint8_t *one = vm_ptr(vm, GPA_FREE), *other = vm_ptr(vm, GPA_FREE + PAGE_SIZE);
 	static uint8_t slots[2][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 	uint64_t *pte;
@@ -598,4 +622,14 @@ TEST(same_place_other_instruction)
 	REQUIRE_OK(vm_slot(vm, 1, 0, GPA_CODE_SLOT, 0, slots[0]));
 	REQUIRE_OK(vm_slot(vm, 1, 0, GPA_CODE_SLOT, PAGE_SIZE, slots[1]));
 	EXPECT_SYNC(vcpu, 7);
+}
+
+TEST(same_place_other_length)
+{
+	test_same_place(same_place_cpuid, short_cpuid, long_cpuid);
+}
+
+TEST(same_place_other_register)
+{
+	test_same_place(same_place_mov, short_mov, long_mov);
 }

@@ -380,6 +380,7 @@ void vmx_set_cr0(struct vitro_vcpu *vcpu, u64 cr0)
 		load_pdptes(vcpu);
 	if (changed & CR0_TRANSLATION)
 		vmx_pend(vmx, VMX_PENDING_FLUSH_VPID);
+	vitro_forget_sites(vcpu);
 }
 
 /*
@@ -413,6 +414,7 @@ void vmx_set_cr4(struct vitro_vcpu *vcpu, u64 cr4)
 		load_pdptes(vcpu);
 	if (changed & CR4_TRANSLATION)
 		vmx_pend(vmx, VMX_PENDING_FLUSH_VPID);
+	vitro_forget_sites(vcpu);
 }
 
 /**
@@ -437,6 +439,7 @@ void vmx_set_efer(struct vitro_vcpu *vcpu, u64 efer)
 {
 	vcpu->efer = efer;
 	update_long_mode(to_vmx(vcpu));
+	vitro_forget_sites(vcpu);
 }
 
 /*
