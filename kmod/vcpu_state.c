@@ -228,6 +228,13 @@ int vitro_set_mp_state(struct vitro_vcpu *vcpu, const struct kvm_mp_state *state
 	default:
 		return -EINVAL;
 	}
+	/*
+	 * HLT has been executed, so no shadow is left. QEMU does not tell when
+	 * it loads a snapshot, and the last exit may have been in one: nothing
+	 * would ever wake the vCPU.
+	 */
+	if (state->mp_state == KVM_MP_STATE_HALTED)
+		vitro_backend->set_shadow(vcpu, 0);
 	WRITE_ONCE(vcpu->mp_state, state->mp_state);
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 	return 0;

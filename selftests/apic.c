@@ -182,6 +182,38 @@ TEST(sti_shadow)
 	EXPECT_DONE(vcpu_new(vm_new(VM_IRQCHIP), 0, shadow_guest));
 }
 
+static void halted_guest(uint64_t arg)
+{
+	(void)arg;
+	guest_handlers[V] = note;
+	apic_enable();
+	self_ipi(V);
+	guest_sync(1, 0);
+	G_CHECK_EQ(taken, 1);
+}
+
+/* A snapshot of a processor in HLT is loaded where one was in STI's shadow. */
+TEST(halted_after_shadow)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(VM_IRQCHIP), 0, halted_guest);
+	struct kvm_mp_state state = { .mp_state = KVM_MP_STATE_HALTED };
+	struct kvm_vcpu_events events;
+	struct kvm_regs regs;
+
+	if (kvm_is_stock())
+		test_skip("it sleeps in the shadow that was there before");
+	EXPECT_SYNC(vcpu, 1);
+	vcpu_get_regs(vcpu, &regs);
+	regs.rflags |= 1 << 9;	/* IF */
+	vcpu_set_regs(vcpu, &regs);
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events));
+	events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+	events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events));
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state));
+	EXPECT_DONE(vcpu);
+}
+
 static void nested_handler(struct guest_regs *regs)
 {
 	if (regs->vector == V + 16) {
