@@ -67,7 +67,8 @@ bool vitro_read_pdptes(struct vitro_vcpu *vcpu, u64 cr3)
  * @cr4:  CR4
  * @efer: EFER
  *
- * SDM, "Control Registers" and "Initializing IA-32e Mode".
+ * SDM, "Control Registers" and "Initializing IA-32e Mode". As with KVM, CR4.PCIDE may be
+ * set before the vCPU is in IA-32e mode: VM entry judges that, should it come to it.
  */
 bool vitro_crs_valid(struct vitro_vcpu *vcpu, u64 cr0, u64 cr3, u64 cr4, u64 efer)
 {
@@ -82,8 +83,6 @@ bool vitro_crs_valid(struct vitro_vcpu *vcpu, u64 cr0, u64 cr3, u64 cr4, u64 efe
 	} else if (efer & EFER_LMA) {
 		return false;
 	}
-	if (cr4 & X86_CR4_PCIDE && !(efer & EFER_LMA))
-		return false;
 	return cr3_valid(vcpu, cr3, cr4, efer);
 }
 

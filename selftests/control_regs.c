@@ -22,6 +22,7 @@
 #define CR4_PGE	(1ULL << 7)
 #define CR4_PCE	(1ULL << 8)
 #define CR4_VMXE (1ULL << 13)
+#define CR4_PCIDE (1ULL << 17)
 
 #define WRITE_TRY(reg, value)						\
 	GUEST_TRY("movq %0, %%" #reg, : : "r"((uint64_t)(value)) : "memory")
@@ -124,6 +125,25 @@ TEST(cr4)
 		CHECK_EQ(sregs.cr4, vcpu->call.b);
 	}
 	EXPECT_DONE(vcpu);
+}
+
+/* As KVM has it, user space may set up CR4 first, and IA-32e mode later. */
+TEST(pcide_before_long_mode)
+{
+	struct vm *vm = vm_bare();
+	struct vcpu vcpu = { .vm = vm };
+	struct kvm_sregs sregs;
+
+	if (!(cpuid_find(kvm_supported_cpuid(), 1, 0)->ecx & 1U << 17))
+		test_skip("the processor has no PCID");
+	vcpu.fd = sys_ioctl_val(vm->fd, KVM_CREATE_VCPU, 0);
+	REQUIRE_OK(vcpu.fd);
+	vcpu_get_sregs(&vcpu, &sregs);
+	sregs.cr4 |= CR4_PCIDE;
+	CHECK_OK(sys_ioctl(vcpu.fd, KVM_SET_SREGS, &sregs));
+	vcpu_get_sregs(&vcpu, &sregs);
+	CHECK_EQ(sregs.cr4 & CR4_PCIDE, CR4_PCIDE);
+	CHECK_EQ(sregs.efer, 0);
 }
 
 static uint64_t user_rdtsc(void)
