@@ -26,6 +26,7 @@ u64 vitro_read_cr8(struct vitro_vcpu *vcpu);
 /* Are these values consistent with each other? For KVM_SET_SREGS. */
 bool vitro_crs_valid(struct vitro_vcpu *vcpu, u64 cr0, u64 cr3, u64 cr4, u64 efer);
 
+bool vitro_pdpte_invalid(const struct vitro_vcpu *vcpu, u64 pdpte);
 bool vitro_read_pdptes(struct vitro_vcpu *vcpu, u64 cr3);
 
 /* exit.c's handler of VITRO_EXIT_CR. 1, 0 or -errno as vitro_handle_exit(). */

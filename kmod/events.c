@@ -230,8 +230,11 @@ static void collect_nmis(struct vitro_vcpu *vcpu)
 					 atomic_xchg(&vcpu->nmi_queued, 0));
 }
 
-/* Side effects that come with the delivery of an exception. */
-static void deliver_payload(struct vitro_vcpu *vcpu)
+/**
+ * vitro_deliver_payload() - side effects that come with the delivery of an exception
+ * @vcpu: the vCPU, loaded
+ */
+void vitro_deliver_payload(struct vitro_vcpu *vcpu)
 {
 	u64 payload = vcpu->events.exception.payload;
 
@@ -242,7 +245,7 @@ static void deliver_payload(struct vitro_vcpu *vcpu)
 		vcpu->cr2 = payload;
 	} else if (vcpu->events.exception.vector == X86_TRAP_DB) {
 		/* B0..B3 are renewed, BD, BS and BT stay until cleared. */
-		vcpu->dr6 = (vcpu->dr6 & ~0xfULL) | payload;
+		vcpu->dr6 = (vcpu->dr6 & ~0xfULL) | (payload & DR6_WRITABLE);
 		vcpu->dr7 &= ~DR7_GD;
 		vitro_backend->set_dr7(vcpu, vcpu->dr7);
 	}
@@ -256,7 +259,7 @@ static void inject_exception(struct vitro_vcpu *vcpu, bool again)
 				     vcpu->events.exception.has_error_code,
 				     vcpu->events.exception.error_code, again);
 	if (!again) {
-		deliver_payload(vcpu);
+		vitro_deliver_payload(vcpu);
 		/* Faults push RF set; SDM, "Instruction-Breakpoint Exceptions". */
 		if (vector != X86_TRAP_DB && vector != X86_TRAP_BP && vector != X86_TRAP_OF)
 			vcpu_write_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);

@@ -32,6 +32,19 @@ static bool cr3_valid(struct vitro_vcpu *vcpu, u64 cr3, u64 cr4, u64 efer)
 }
 
 /**
+ * vitro_pdpte_invalid() - does loading a page-directory pointer of PAE paging raise #GP?
+ * @vcpu:  the vCPU, whose CPUID tells how long addresses are
+ * @pdpte: the entry
+ */
+bool vitro_pdpte_invalid(const struct vitro_vcpu *vcpu, u64 pdpte)
+{
+	/* Bits 1, 2 and 5 to 8; bit 5 is spared, which QEMU's TCG sets as it walks. */
+	u64 reserved = ~(BIT_ULL(vcpu->maxphyaddr) - 1) | 0x1c6;
+
+	return pdpte & 1 && pdpte & reserved;
+}
+
+/**
  * vitro_read_pdptes() - read what PAE paging is to have in its PDPTE registers
  * @vcpu: the vCPU; vcpu->pdpte is written, for the backend to load
  * @cr3:  CR3 from now on
@@ -45,8 +58,6 @@ static bool cr3_valid(struct vitro_vcpu *vcpu, u64 cr3, u64 cr4, u64 efer)
  */
 bool vitro_read_pdptes(struct vitro_vcpu *vcpu, u64 cr3)
 {
-	/* Bits 1, 2 and 5 to 8; bit 5 is spared, which QEMU's TCG sets as it walks. */
-	u64 reserved = ~(BIT_ULL(vcpu->maxphyaddr) - 1) | 0x1c6;
 	int i;
 
 	if (vitro_guest_read(vcpu->vm, cr3 & 0xffffffe0, vcpu->pdpte, sizeof(vcpu->pdpte))) {
@@ -54,7 +65,7 @@ bool vitro_read_pdptes(struct vitro_vcpu *vcpu, u64 cr3)
 		return false;
 	}
 	for (i = 0; i < 4; i++)
-		if (vcpu->pdpte[i] & 1 && vcpu->pdpte[i] & reserved)
+		if (vitro_pdpte_invalid(vcpu, vcpu->pdpte[i]))
 			return false;
 	return true;
 }

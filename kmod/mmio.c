@@ -599,8 +599,8 @@ static int emulate(struct vitro_vcpu *vcpu, bool replay)
 	default:
 		forget_reads(vcpu);
 		vcpu->io.pio.pending = false;
-		/* The guest's own user programs must not be able to end it. */
-		if (ctx->cpl == 3) {
+		/* The guest's own user programs must not be able to end it, unless user space wants. */
+		if (ctx->cpl == 3 && !READ_ONCE(vcpu->vm->exit_on_emulation_failure)) {
 			vitro_queue_exception(vcpu, X86_TRAP_UD);
 			return 1;
 		}

@@ -429,6 +429,7 @@ void vitro_queue_exception(struct vitro_vcpu *vcpu, u8 vector);
 void vitro_queue_exception_error(struct vitro_vcpu *vcpu, u8 vector, u32 error_code);
 void vitro_queue_page_fault(struct vitro_vcpu *vcpu, u64 address, u32 error_code);
 void vitro_queue_db(struct vitro_vcpu *vcpu, u64 dr6_bits);
+void vitro_deliver_payload(struct vitro_vcpu *vcpu);
 void vitro_requeue_exception(struct vitro_vcpu *vcpu, u8 vector, bool has_error, u32 error);
 void vitro_requeue_irq(struct vitro_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
 void vitro_requeue_nmi(struct vitro_vcpu *vcpu);

@@ -55,6 +55,17 @@ static long set_sregs(void *obj, void *data, unsigned long arg)
 	return vitro_set_sregs(obj, data);
 }
 
+static long get_sregs2(void *obj, void *data, unsigned long arg)
+{
+	vitro_get_sregs2(obj, data);
+	return 0;
+}
+
+static long set_sregs2(void *obj, void *data, unsigned long arg)
+{
+	return vitro_set_sregs2(obj, data);
+}
+
 static long get_msrs(void *obj, void *data, unsigned long arg)
 {
 	return vitro_get_msrs(obj, data, vitro_user_tail(arg, struct kvm_msrs, entries));
@@ -94,6 +105,7 @@ static long set_fpu(void *obj, void *data, unsigned long arg)
 
 static long get_xsave(void *obj, void *data, unsigned long arg)
 {
+	/* KVM_GET_XSAVE2 is the same: there is no component beyond. */
 	vitro_get_xsave(obj, data);
 	return 0;
 }
@@ -269,6 +281,8 @@ static const struct vitro_ioctl vcpu_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_REGS, LOCK_LOADED, set_regs),
 	VITRO_IOCTL(KVM_GET_SREGS, LOCK_LOADED, get_sregs),
 	VITRO_IOCTL(KVM_SET_SREGS, LOCK_LOADED, set_sregs),
+	VITRO_IOCTL(KVM_GET_SREGS2, LOCK_LOADED, get_sregs2),
+	VITRO_IOCTL(KVM_SET_SREGS2, LOCK_LOADED, set_sregs2),
 	VITRO_IOCTL(KVM_GET_MSRS, LOCK_LOADED, get_msrs),
 	VITRO_IOCTL(KVM_SET_MSRS, LOCK_LOADED, set_msrs),
 	VITRO_IOCTL(KVM_GET_CPUID2, LOCK_LOADED, get_cpuid2),
@@ -277,6 +291,7 @@ static const struct vitro_ioctl vcpu_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_FPU, LOCK_MUTEX, set_fpu),
 	VITRO_IOCTL(KVM_GET_XSAVE, LOCK_MUTEX, get_xsave),
 	VITRO_IOCTL(KVM_SET_XSAVE, LOCK_MUTEX, set_xsave),
+	VITRO_IOCTL(KVM_GET_XSAVE2, LOCK_MUTEX, get_xsave),
 	VITRO_IOCTL(KVM_GET_XCRS, LOCK_MUTEX, get_xcrs),
 	VITRO_IOCTL(KVM_SET_XCRS, LOCK_LOADED, set_xcrs),
 	VITRO_IOCTL(KVM_GET_LAPIC, LOCK_LOADED, get_lapic),

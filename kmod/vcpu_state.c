@@ -140,12 +140,22 @@ static void set_segments(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
 	b->set_segment(vcpu, VITRO_LDTR, &sregs->ldt);
 }
 
-/* After CR0 and CR4: with PAE paging it loads the PDPTEs, which VM entry judges. */
-static void set_cr3(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
+static bool pae_paging(u64 cr0, u64 cr4, u64 efer)
+{
+	return cr0 & X86_CR0_PG && cr4 & X86_CR4_PAE && !(efer & EFER_LMA);
+}
+
+/*
+ * After CR0 and CR4: with PAE paging it loads the PDPTEs, which VM entry judges: from memory unless
+ * user space has them (@pdptrs).
+ */
+static void set_cr3(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs, const u64 *pdptrs)
 {
 	int srcu;
 
-	if (sregs->cr0 & X86_CR0_PG && sregs->cr4 & X86_CR4_PAE && !(sregs->efer & EFER_LMA)) {
+	if (pdptrs) {
+		memcpy(vcpu->pdpte, pdptrs, sizeof(vcpu->pdpte));
+	} else if (pae_paging(sregs->cr0, sregs->cr4, sregs->efer)) {
 		srcu = srcu_read_lock(&vcpu->vm->srcu);
 		vitro_read_pdptes(vcpu, sregs->cr3);
 		srcu_read_unlock(&vcpu->vm->srcu, srcu);
@@ -153,15 +163,7 @@ static void set_cr3(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
 	vitro_backend->set_cr3(vcpu, sregs->cr3);
 }
 
-/**
- * vitro_set_sregs() - KVM_SET_SREGS
- * @vcpu:  the vCPU, loaded
- * @sregs: the new values
- *
- * Return: 0, or -EINVAL if the control registers contradict each other; then
- * nothing has changed.
- */
-int vitro_set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
+static int set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs, const u64 *pdptrs)
 {
 	const struct vitro_backend *b = vitro_backend;
 	int vector = pending_vector(sregs);
@@ -179,7 +181,7 @@ int vitro_set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
 	b->set_efer(vcpu, sregs->efer);
 	b->set_cr0(vcpu, sregs->cr0 | X86_CR0_ET);
 	b->set_cr4(vcpu, sregs->cr4);
-	set_cr3(vcpu, sregs);
+	set_cr3(vcpu, sregs, pdptrs);
 	set_segments(vcpu, sregs);
 	b->flush_guest_tlb(vcpu);
 	vitro_cpuid_runtime(vcpu);
@@ -199,6 +201,71 @@ int vitro_set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 	return 0;
+}
+
+/**
+ * vitro_set_sregs() - KVM_SET_SREGS
+ * @vcpu:  the vCPU, loaded
+ * @sregs: the new values
+ *
+ * Return: 0, or -EINVAL if the control registers contradict each other; then
+ * nothing has changed.
+ */
+int vitro_set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
+{
+	return set_sregs(vcpu, sregs, NULL);
+}
+
+/* What the two structures have in common: all before the bitmap of interrupts. */
+#define SREGS_COMMON offsetof(struct kvm_sregs, interrupt_bitmap)
+static_assert(SREGS_COMMON == offsetof(struct kvm_sregs2, flags));
+
+/**
+ * vitro_get_sregs2() - KVM_GET_SREGS2
+ * @vcpu:   the vCPU, loaded
+ * @sregs2: filled in; all zero before
+ *
+ * The PDPTEs are those in memory.
+ */
+void vitro_get_sregs2(struct vitro_vcpu *vcpu, struct kvm_sregs2 *sregs2)
+{
+	struct kvm_sregs sregs = {};
+	int srcu;
+
+	vitro_get_sregs(vcpu, &sregs);
+	memcpy(sregs2, &sregs, SREGS_COMMON);
+	if (!pae_paging(sregs.cr0, sregs.cr4, sregs.efer))
+		return;
+	srcu = srcu_read_lock(&vcpu->vm->srcu);
+	if (!vitro_guest_read(vcpu->vm, sregs.cr3 & 0xffffffe0, sregs2->pdptrs,
+			      sizeof(sregs2->pdptrs)))
+		sregs2->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	srcu_read_unlock(&vcpu->vm->srcu, srcu);
+}
+
+/**
+ * vitro_set_sregs2() - KVM_SET_SREGS2
+ * @vcpu:   the vCPU, loaded
+ * @sregs2: the new values
+ *
+ * Return: 0, or -EINVAL as vitro_set_sregs(), or for PDPTEs without PAE paging or with
+ * reserved bits; then nothing has changed.
+ */
+int vitro_set_sregs2(struct vitro_vcpu *vcpu, const struct kvm_sregs2 *sregs2)
+{
+	bool valid = sregs2->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	struct kvm_sregs sregs = {};
+	int i;
+
+	if (sregs2->flags & ~(u64)KVM_SREGS2_FLAGS_PDPTRS_VALID)
+		return -EINVAL;
+	if (valid && !pae_paging(sregs2->cr0, sregs2->cr4, sregs2->efer))
+		return -EINVAL;
+	for (i = 0; valid && i < 4; i++)
+		if (vitro_pdpte_invalid(vcpu, sregs2->pdptrs[i]))
+			return -EINVAL;
+	memcpy(&sregs, sregs2, SREGS_COMMON);
+	return set_sregs(vcpu, &sregs, valid ? sregs2->pdptrs : NULL);
 }
 
 int vitro_get_mp_state(struct vitro_vcpu *vcpu, struct kvm_mp_state *state)
@@ -240,15 +307,36 @@ int vitro_set_mp_state(struct vitro_vcpu *vcpu, const struct kvm_mp_state *state
 	return 0;
 }
 
+/*
+ * Without KVM_CAP_EXCEPTION_PAYLOAD there is no word for an exception that has not changed CR2 or
+ * DR6 yet: it has, then.
+ */
+static void get_exception(struct vitro_vcpu *vcpu, struct kvm_vcpu_events *events)
+{
+	const struct vitro_events *ev = &vcpu->events;
+
+	events->exception.nr = ev->exception.vector;
+	events->exception.has_error_code = ev->exception.has_error_code;
+	events->exception.error_code = ev->exception.error_code;
+	if (READ_ONCE(vcpu->vm->exception_payload)) {
+		events->exception.injected = ev->exception.injected;
+		events->exception.pending = ev->exception.pending;
+		events->exception_has_payload = ev->exception.has_payload;
+		events->exception_payload = ev->exception.payload;
+		events->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+		return;
+	}
+	if (ev->exception.pending)
+		vitro_deliver_payload(vcpu);
+	events->exception.injected = ev->exception.injected || ev->exception.pending;
+}
+
 void vitro_get_events(struct vitro_vcpu *vcpu, struct kvm_vcpu_events *events)
 {
 	const struct vitro_events *ev = &vcpu->events;
 
 	memset(events, 0, sizeof(*events));
-	events->exception.injected = ev->exception.injected || ev->exception.pending;
-	events->exception.nr = ev->exception.vector;
-	events->exception.has_error_code = ev->exception.has_error_code;
-	events->exception.error_code = ev->exception.error_code;
+	get_exception(vcpu, events);
 	if (ev->irq.injected || vcpu->lapic || ev->user_irq == VITRO_NO_VECTOR) {
 		events->interrupt.injected = ev->irq.injected && !ev->irq.soft;
 		events->interrupt.nr = ev->irq.vector;
@@ -265,26 +353,39 @@ void vitro_get_events(struct vitro_vcpu *vcpu, struct kvm_vcpu_events *events)
 	events->nmi.pending = ev->nmi.pending + atomic_read(&vcpu->nmi_queued) != 0;
 	events->nmi.masked = vitro_backend->get_nmi_mask(vcpu);
 	events->sipi_vector = vcpu->sipi_vector;
-	events->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	events->flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	if (READ_ONCE(vcpu->vm->triple_fault_event)) {
+		events->triple_fault.pending = test_bit(VITRO_REQ_TRIPLE_FAULT, &vcpu->requests);
+		events->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	}
 }
 
 #define SETTABLE_EVENT_FLAGS (KVM_VCPUEVENT_VALID_NMI_PENDING |	\
 			      KVM_VCPUEVENT_VALID_SIPI_VECTOR |	\
-			      KVM_VCPUEVENT_VALID_SHADOW)
+			      KVM_VCPUEVENT_VALID_SHADOW |	\
+			      KVM_VCPUEVENT_VALID_PAYLOAD |	\
+			      KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 
 int vitro_set_events(struct vitro_vcpu *vcpu, const struct kvm_vcpu_events *events)
 {
+	bool pending, with_payload = events->flags & KVM_VCPUEVENT_VALID_PAYLOAD;
 	struct vitro_events *ev = &vcpu->events;
 
 	if (events->flags & ~SETTABLE_EVENT_FLAGS)
 		return -EINVAL;
-	if (events->exception.injected &&
+	if ((with_payload && !READ_ONCE(vcpu->vm->exception_payload)) ||
+	    (events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT &&
+	     !READ_ONCE(vcpu->vm->triple_fault_event)))
+		return -EINVAL;
+	pending = with_payload && events->exception.pending;
+	if ((events->exception.injected || pending) &&
 	    (events->exception.nr > 31 || events->exception.nr == X86_TRAP_NMI))
 		return -EINVAL;
 
-	ev->exception.pending = false;
-	ev->exception.has_payload = false;
-	ev->exception.injected = events->exception.injected;
+	ev->exception.pending = pending;
+	ev->exception.has_payload = pending && events->exception_has_payload;
+	ev->exception.payload = ev->exception.has_payload ? events->exception_payload : 0;
+	ev->exception.injected = events->exception.injected && !pending;
 	ev->exception.vector = array_index_nospec(events->exception.nr, 32);
 	ev->exception.has_error_code = events->exception.has_error_code;
 	ev->exception.error_code = events->exception.error_code;
@@ -304,6 +405,12 @@ int vitro_set_events(struct vitro_vcpu *vcpu, const struct kvm_vcpu_events *even
 	vitro_backend->set_nmi_mask(vcpu, events->nmi.masked);
 	if (events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR && vcpu->lapic)
 		vcpu->sipi_vector = events->sipi_vector;
+	if (events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
+		if (events->triple_fault.pending)
+			vitro_request(vcpu, VITRO_REQ_TRIPLE_FAULT);
+		else
+			clear_bit(VITRO_REQ_TRIPLE_FAULT, &vcpu->requests);
+	}
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 	return 0;
 }

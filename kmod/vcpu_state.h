@@ -10,6 +10,7 @@ struct kvm_debugregs;
 struct kvm_mp_state;
 struct kvm_regs;
 struct kvm_sregs;
+struct kvm_sregs2;
 struct kvm_vcpu_events;
 struct vitro_vcpu;
 
@@ -17,6 +18,8 @@ void vitro_get_regs(struct vitro_vcpu *vcpu, struct kvm_regs *regs);
 void vitro_set_regs(struct vitro_vcpu *vcpu, const struct kvm_regs *regs);
 void vitro_get_sregs(struct vitro_vcpu *vcpu, struct kvm_sregs *sregs);
 int vitro_set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs);
+void vitro_get_sregs2(struct vitro_vcpu *vcpu, struct kvm_sregs2 *sregs2);
+int vitro_set_sregs2(struct vitro_vcpu *vcpu, const struct kvm_sregs2 *sregs2);
 int vitro_get_mp_state(struct vitro_vcpu *vcpu, struct kvm_mp_state *state);
 int vitro_set_mp_state(struct vitro_vcpu *vcpu, const struct kvm_mp_state *state);
 void vitro_get_events(struct vitro_vcpu *vcpu, struct kvm_vcpu_events *events);

@@ -164,17 +164,33 @@ static long set_dirty_log_options(struct vitro_vm *vm, u64 options)
 	return 0;
 }
 
+/* A capability that is a switch. */
+static long set_switch(bool *what, u64 value)
+{
+	if (value > 1)
+		return -EINVAL;
+	WRITE_ONCE(*what, value);
+	return 0;
+}
+
 static long vm_enable_cap(void *obj, void *data, unsigned long arg)
 {
 	const struct kvm_enable_cap *cap = data;
+	struct vitro_vm *vm = obj;
 
 	if (cap->flags)
 		return -EINVAL;
 	switch (cap->cap) {
 	case KVM_CAP_SPLIT_IRQCHIP:
-		return vitro_irqchip_create_split(obj, cap->args[0]);
+		return vitro_irqchip_create_split(vm, cap->args[0]);
+	case KVM_CAP_EXCEPTION_PAYLOAD:
+		return set_switch(&vm->exception_payload, cap->args[0]);
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
+		return set_switch(&vm->triple_fault_event, cap->args[0]);
+	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+		return set_switch(&vm->exit_on_emulation_failure, cap->args[0]);
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
-		return set_dirty_log_options(obj, cap->args[0]);
+		return set_dirty_log_options(vm, cap->args[0]);
 	default:
 		return -EINVAL;
 	}

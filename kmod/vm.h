@@ -58,6 +58,10 @@ struct vitro_vm {
 	bool pic_in_kernel;		/* set before it; false: the PIC is user space's */
 
 	bool timing;			/* VITRO_SET_TIMING */
+	/* KVM_ENABLE_CAP; written under lock */
+	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD */
+	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT */
+	bool exit_on_emulation_failure;	/* KVM_CAP_EXIT_ON_EMULATION_FAILURE */
 
 	struct vitro_clock {
 		spinlock_t lock;

@@ -177,6 +177,13 @@ static void *split_irqchip(struct fixture *f)
 	return cap;
 }
 
+static void *same_sregs2(struct fixture *f)
+{
+	zeros(f);
+	REQUIRE_OK(sys_ioctl(f->fds[VCPU], KVM_GET_SREGS2, buffer));
+	return buffer;
+}
+
 static void *pit_config(struct fixture *f)
 {
 	struct kvm_pit_config *config = zeros(f);
@@ -490,6 +497,8 @@ static const struct scenario scenarios[] = {
 	CALL(VCPU, KVM_SET_REGS, NEED_ALL, same_regs),
 	CALL(VCPU, KVM_GET_SREGS, NEED_ALL, zeros),
 	CALL(VCPU, KVM_SET_SREGS, NEED_ALL, same_sregs),
+	CALL(VCPU, KVM_GET_SREGS2, NEED_ALL, zeros),
+	CALL(VCPU, KVM_SET_SREGS2, NEED_ALL, same_sregs2),
 	CALL(VCPU, KVM_GET_MSRS, NEED_ALL, two_msrs),
 	CALL(VCPU, KVM_SET_MSRS, NEED_ALL, two_msrs),
 	CALL(VCPU, KVM_GET_CPUID2, NEED_ALL, room_for_cpuid),
@@ -498,6 +507,7 @@ static const struct scenario scenarios[] = {
 	CALL(VCPU, KVM_SET_FPU, NEED_ALL, same_fpu),
 	CALL(VCPU, KVM_GET_XSAVE, NEED_ALL, zeros),
 	CALL(VCPU, KVM_SET_XSAVE, NEED_ALL, same_xsave),
+	CALL(VCPU, KVM_GET_XSAVE2, NEED_ALL, zeros),
 	CALL(VCPU, KVM_GET_XCRS, NEED_ALL, zeros),
 	CALL(VCPU, KVM_SET_XCRS, NEED_ALL, same_xcrs),
 	CALL(VCPU, KVM_GET_LAPIC, NEED_ALL, zeros),
