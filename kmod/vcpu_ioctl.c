@@ -275,6 +275,11 @@ static long explain_entry(void *obj, void *data, unsigned long arg)
 	return 0;
 }
 
+static long translate(void *obj, void *data, unsigned long arg)
+{
+	return vitro_translate(obj, data);
+}
+
 static const struct vitro_ioctl vcpu_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_RUN, LOCK_LOADED, run_ioctl),
 	VITRO_IOCTL(KVM_GET_REGS, LOCK_LOADED, get_regs),
@@ -303,6 +308,7 @@ static const struct vitro_ioctl vcpu_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_VCPU_EVENTS, LOCK_LOADED, set_events),
 	VITRO_IOCTL(KVM_GET_DEBUGREGS, LOCK_LOADED, get_debugregs),
 	VITRO_IOCTL(KVM_SET_DEBUGREGS, LOCK_LOADED, set_debugregs),
+	VITRO_IOCTL(KVM_TRANSLATE, LOCK_LOADED, translate),
 	VITRO_IOCTL(KVM_INTERRUPT, LOCK_MUTEX, interrupt),
 	VITRO_IOCTL(KVM_NMI, LOCK_NONE, nmi),
 	VITRO_IOCTL(KVM_GET_TSC_KHZ, LOCK_NONE, get_tsc_khz),

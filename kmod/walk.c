@@ -4,6 +4,9 @@
  * and "Access Rights"; APM, "Page Translation and Protection". Protection keys
  * are not among them: guests are not offered PKU.
  */
+#include <linux/kvm.h>
+#include <linux/srcu.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include <asm/processor-flags.h>
 #include <asm/trap_pf.h>
@@ -465,4 +468,50 @@ int vitro_walk_gva(struct vitro_vcpu *vcpu, u64 gva, u32 access, bool atomic,
 		return 0;
 	}
 	return walk_and_keep(vcpu, gva, access, mode, atomic, walk);
+}
+
+/**
+ * vitro_translate() - KVM_TRANSLATE
+ * @vcpu:        the vCPU, whose present paging mode applies
+ * @translation: the linear address, and what it leads to
+ *
+ * What the tables say, whoever may access it; nothing is set in them.
+ *
+ * Context: the vCPU's thread, not hot; may sleep.
+ * Return: 0; without a translation @translation->valid is 0.
+ */
+int vitro_translate(struct vitro_vcpu *vcpu, struct kvm_translation *translation)
+{
+	struct walker w = {
+		.vcpu = vcpu,
+		.gva = translation->linear_address,
+		.mode = paging_mode(vcpu, VITRO_ACC_READ),
+	};
+	u64 all = PTE_WRITE | PTE_USER;
+	int srcu, level, r = 0;
+	u32 error_code;
+
+	memset(translation, 0, sizeof(*translation));
+	translation->linear_address = w.gva;
+	if (!(w.mode & EFER_LMA))
+		w.gva = (u32)w.gva;
+	else if (w.gva != (u64)((s64)(w.gva << 16) >> 16))
+		return 0;
+
+	if (w.mode & X86_CR0_PG) {
+		srcu = srcu_read_lock(&vcpu->vm->srcu);
+		r = read_entries(&w, begin_walk(&w), &error_code);
+		srcu_read_unlock(&vcpu->vm->srcu, srcu);
+		if (r)
+			return 0;
+		translation->physical_address = page_address_of(&w);
+		for (level = w.levels; level >= w.level; level--)
+			all &= is_pdpte(&w, level) ? all : w.entry[level - 1];
+	} else {
+		translation->physical_address = w.gva;
+	}
+	translation->valid = 1;
+	translation->writeable = !!(all & PTE_WRITE);
+	translation->usermode = !!(all & PTE_USER);
+	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <linux/types.h>
 
+struct kvm_translation;
 struct vitro_vcpu;
 
 #define VITRO_WALK_LEVELS	4
@@ -51,6 +52,7 @@ struct vitro_walk {
 
 int vitro_walk_gva(struct vitro_vcpu *vcpu, u64 gva, u32 access, bool atomic,
 		   struct vitro_walk *walk);
+int vitro_translate(struct vitro_vcpu *vcpu, struct kvm_translation *translation);
 const struct vitro_walk_entry *vitro_walk_kept(struct vitro_vcpu *vcpu, u64 gva, u32 access,
 					       u64 gpa);
 

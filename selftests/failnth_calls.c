@@ -518,6 +518,7 @@ static const struct scenario scenarios[] = {
 	CALL(VCPU, KVM_SET_VCPU_EVENTS, NEED_ALL, same_events),
 	CALL(VCPU, KVM_GET_DEBUGREGS, NEED_ALL, zeros),
 	CALL(VCPU, KVM_SET_DEBUGREGS, NEED_ALL, same_debugregs),
+	CALL(VCPU, KVM_TRANSLATE, NEED_ALL, zeros),
 	CALL(VCPU, KVM_INTERRUPT, NEED_VCPU, interrupt, .again = EEXIST),
 	CALL(VCPU, KVM_NMI, NEED_ALL, NULL),
 	CALL(VCPU, KVM_GET_TSC_KHZ, NEED_ALL, NULL),
