@@ -26,6 +26,7 @@
 #include "irqchip/irqchip.h"
 #include "run.h"
 #include "trace.h"
+#include "vcpu_state.h"
 #include "vm.h"
 #include "xstate.h"
 
@@ -496,10 +497,29 @@ static int run_locked(struct vitro_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 	return run_loop(vcpu);
 }
 
+/* The registers that user space shares by kvm_run (KVM_CAP_SYNC_REGS) are mostly none. */
+static int take_shared_regs(struct vitro_vcpu *vcpu)
+{
+	u64 dirty = READ_ONCE(vcpu->run->kvm_dirty_regs);
+	u64 valid = READ_ONCE(vcpu->run->kvm_valid_regs);
+
+	return unlikely(dirty | valid) ? vitro_regs_from_run(vcpu, dirty, valid) : 0;
+}
+
+static void leave_shared_regs(struct vitro_vcpu *vcpu)
+{
+	u64 valid = READ_ONCE(vcpu->run->kvm_valid_regs);
+
+	if (unlikely(valid))
+		vitro_regs_to_run(vcpu, valid);
+}
+
 static int run(struct vitro_vcpu *vcpu)
 {
-	int r;
+	int r = take_shared_regs(vcpu);
 
+	if (r)
+		return r;
 	/* With nothing to complete, no guest memory is needed either. */
 	if (vitro_immediate_exit(vcpu->run) && !vcpu->complete)
 		return -EINTR;
@@ -515,7 +535,8 @@ static int run(struct vitro_vcpu *vcpu)
  *
  * Context: process context of the VM's mm.
  * Return: 0 with kvm_run filled, -EINTR on a signal or immediate_exit,
- * -EAGAIN when a start-up IPI has been waited for, or what went wrong.
+ * -EAGAIN when a start-up IPI has been waited for, -EINVAL for registers in kvm_run
+ * (KVM_CAP_SYNC_REGS) that there are not, or what went wrong.
  */
 long vitro_vcpu_run(struct vitro_vcpu *vcpu)
 {
@@ -526,6 +547,7 @@ long vitro_vcpu_run(struct vitro_vcpu *vcpu)
 
 	r = run(vcpu);
 	fill_run(vcpu);
+	leave_shared_regs(vcpu);
 	vcpu->complete_rip = vcpu_rip(vcpu);
 	vcpu->stats.user_exits++;
 

@@ -433,3 +433,70 @@ int vitro_set_debugregs(struct vitro_vcpu *vcpu, const struct kvm_debugregs *reg
 	vitro_backend->set_dr7(vcpu, vcpu->dr7);
 	return 0;
 }
+
+/**
+ * vitro_regs_from_run() - take over the registers that user space has left in kvm_run
+ * @vcpu:  the vCPU, loaded
+ * @which: those that it has changed, KVM_SYNC_X86_* bits
+ * @valid: those that it wants to find there
+ *
+ * KVM_CAP_SYNC_REGS. User space may write to its page at any time: what is judged
+ * has to be what is used.
+ *
+ * Return: 0, or -EINVAL: there are no such registers, or they contradict each other.
+ */
+int vitro_regs_from_run(struct vitro_vcpu *vcpu, u64 which, u64 valid)
+{
+	struct kvm_sync_regs *shared = &vcpu->run->s.regs;
+	union {
+		struct kvm_regs regs;
+		struct kvm_sregs sregs;
+		struct kvm_vcpu_events events;
+	} copy;
+	int r;
+
+	if ((which | valid) & ~KVM_SYNC_X86_VALID_FIELDS)
+		return -EINVAL;
+	if (which & KVM_SYNC_X86_REGS) {
+		memcpy(&copy.regs, &shared->regs, sizeof(copy.regs));
+		barrier();
+		vitro_set_regs(vcpu, &copy.regs);
+		vcpu->run->kvm_dirty_regs &= ~KVM_SYNC_X86_REGS;
+	}
+	if (which & KVM_SYNC_X86_SREGS) {
+		memcpy(&copy.sregs, &shared->sregs, sizeof(copy.sregs));
+		barrier();
+		r = vitro_set_sregs(vcpu, &copy.sregs);
+		if (r)
+			return r;
+		vcpu->run->kvm_dirty_regs &= ~KVM_SYNC_X86_SREGS;
+	}
+	if (which & KVM_SYNC_X86_EVENTS) {
+		memcpy(&copy.events, &shared->events, sizeof(copy.events));
+		barrier();
+		r = vitro_set_events(vcpu, &copy.events);
+		if (r)
+			return r;
+		vcpu->run->kvm_dirty_regs &= ~KVM_SYNC_X86_EVENTS;
+	}
+	return 0;
+}
+
+/**
+ * vitro_regs_to_run() - leave registers in kvm_run
+ * @vcpu:  the vCPU, loaded
+ * @which: KVM_SYNC_X86_* bits
+ */
+void vitro_regs_to_run(struct vitro_vcpu *vcpu, u64 which)
+{
+	struct kvm_sync_regs *shared = &vcpu->run->s.regs;
+
+	if (which & KVM_SYNC_X86_REGS)
+		vitro_get_regs(vcpu, &shared->regs);
+	if (which & KVM_SYNC_X86_SREGS) {
+		memset(&shared->sregs, 0, sizeof(shared->sregs));
+		vitro_get_sregs(vcpu, &shared->sregs);
+	}
+	if (which & KVM_SYNC_X86_EVENTS)
+		vitro_get_events(vcpu, &shared->events);
+}

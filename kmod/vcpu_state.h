@@ -24,6 +24,8 @@ int vitro_get_mp_state(struct vitro_vcpu *vcpu, struct kvm_mp_state *state);
 int vitro_set_mp_state(struct vitro_vcpu *vcpu, const struct kvm_mp_state *state);
 void vitro_get_events(struct vitro_vcpu *vcpu, struct kvm_vcpu_events *events);
 int vitro_set_events(struct vitro_vcpu *vcpu, const struct kvm_vcpu_events *events);
+int vitro_regs_from_run(struct vitro_vcpu *vcpu, u64 which, u64 valid);
+void vitro_regs_to_run(struct vitro_vcpu *vcpu, u64 which);
 void vitro_get_debugregs(struct vitro_vcpu *vcpu, struct kvm_debugregs *regs);
 int vitro_set_debugregs(struct vitro_vcpu *vcpu, const struct kvm_debugregs *regs);
 
