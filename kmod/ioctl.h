@@ -35,10 +35,12 @@ struct vitro_ioctl {
 
 /*
  * Tables are indexed by the ioctl's number, which KVM uses twice where one of
- * the calls has no data; the whole command is compared.
+ * the calls has no data, or has it in both directions; the whole command is compared.
  */
 #define VITRO_IOCTL_SLOTS	512
-#define VITRO_IOCTL_SLOT(cmd)	(_IOC_NR(cmd) | (_IOC_DIR(cmd) == _IOC_NONE ? 256 : 0))
+#define VITRO_IOCTL_SLOT(cmd)						\
+	(_IOC_NR(cmd) |							\
+	 (_IOC_DIR(cmd) == _IOC_READ || _IOC_DIR(cmd) == _IOC_WRITE ? 0 : 256))
 
 #define VITRO_IOCTL(name, lock_class, fn)				\
 	VITRO_IOCTL_DATA(name, lock_class, fn, _IOC_DIR(name), _IOC_SIZE(name))

@@ -223,10 +223,22 @@ static vm_fault_t vcpu_mmap_fault(struct vm_fault *vmf)
 {
 	struct vitro_vcpu *vcpu = vmf->vma->vm_file->private_data;
 	struct page *page;
+	void *data;
 
-	if (vmf->pgoff >= VITRO_RUN_PAGES)
+	switch (vmf->pgoff) {
+	case 0:
+		data = vcpu->run;
+		break;
+	case VITRO_PIO_PAGE:
+		data = vcpu->pio_data;
+		break;
+	case VITRO_COALESCED_PAGE:
+		data = vcpu->vm->coalesced.ring;
+		break;
+	default:
 		return VM_FAULT_SIGBUS;
-	page = virt_to_page(vmf->pgoff == VITRO_PIO_PAGE ? vcpu->pio_data : vcpu->run);
+	}
+	page = virt_to_page(data);
 	get_page(page);
 	vmf->page = page;
 	return 0;

@@ -84,9 +84,10 @@ enum vitro_vcpu_mode {
 #define VITRO_INIT_PENDING	0
 #define VITRO_SIPI_PENDING	1
 
-/* Pages of the vCPU's mmap: struct kvm_run, then port I/O data. */
-#define VITRO_RUN_PAGES		2
+/* Pages of the vCPU's mmap: struct kvm_run, port I/O data, the VM's coalesced writes. */
+#define VITRO_RUN_PAGES		3
 #define VITRO_PIO_PAGE		1
+#define VITRO_COALESCED_PAGE	KVM_COALESCED_MMIO_PAGE_OFFSET
 
 /*
  * struct vitro_events - what waits to be delivered to the guest

@@ -16,6 +16,7 @@
 #include "../uapi/vitro.h"
 #include "backend.h"
 #include "clock.h"
+#include "coalesced.h"
 #include "dev.h"
 #include "ioctl.h"
 #include "irqchip/irqchip.h"
@@ -40,6 +41,7 @@ static void free_vm(struct vitro_vm *vm)
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vitro_vcpu_destroy(vm->vcpus[i]);
 	vitro_iobus_destroy(vm);
+	vitro_coalesced_free(vm);
 	vitro_memslots_free(vm);
 	vitro_tdp_destroy(vm);
 	cleanup_srcu_struct(&vm->srcu);
@@ -83,11 +85,16 @@ static struct vitro_vm *alloc_vm(void)
 	err = vitro_memslots_init(vm);
 	if (err)
 		goto srcu;
-	err = vitro_tdp_create(vm);
+	err = vitro_coalesced_init(vm);
 	if (err)
 		goto memslots;
+	err = vitro_tdp_create(vm);
+	if (err)
+		goto coalesced;
 	return vm;
 
+coalesced:
+	vitro_coalesced_free(vm);
 memslots:
 	vitro_memslots_free(vm);
 srcu:
@@ -299,6 +306,16 @@ static long vm_ioeventfd(void *obj, void *data, unsigned long arg)
 	return vitro_ioeventfd(obj, data);
 }
 
+static long vm_register_coalesced(void *obj, void *data, unsigned long arg)
+{
+	return vitro_coalesced_register(obj, data);
+}
+
+static long vm_unregister_coalesced(void *obj, void *data, unsigned long arg)
+{
+	return vitro_coalesced_unregister(obj, data);
+}
+
 static long vm_get_clock(void *obj, void *data, unsigned long arg)
 {
 	return vitro_get_clock(obj, data);
@@ -354,6 +371,8 @@ static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_GSI_ROUTING, LOCK_NONE, vm_set_gsi_routing),
 	VITRO_IOCTL(KVM_IRQFD, LOCK_NONE, vm_irqfd),
 	VITRO_IOCTL(KVM_IOEVENTFD, LOCK_NONE, vm_ioeventfd),
+	VITRO_IOCTL(KVM_REGISTER_COALESCED_MMIO, LOCK_NONE, vm_register_coalesced),
+	VITRO_IOCTL(KVM_UNREGISTER_COALESCED_MMIO, LOCK_NONE, vm_unregister_coalesced),
 	VITRO_IOCTL(KVM_GET_CLOCK, LOCK_NONE, vm_get_clock),
 	VITRO_IOCTL(KVM_SET_CLOCK, LOCK_NONE, vm_set_clock),
 	VITRO_IOCTL(KVM_CHECK_EXTENSION, LOCK_ANY_MM, vm_check_extension),

@@ -43,6 +43,10 @@ struct vitro_vm {
 	struct vitro_memslots __rcu *memslots;
 	u32 dirty_log_options;		/* KVM_DIRTY_LOG_*; written under lock */
 	struct vitro_iobus __rcu *buses[VITRO_NR_BUSES];
+	struct {
+		spinlock_t lock;	/* who writes to the ring */
+		struct kvm_coalesced_mmio_ring *ring;	/* constant; shared with user space */
+	} coalesced;
 
 	rwlock_t mmu_lock;		/* nested page tables; see tdp.h */
 	struct vitro_tdp tdp;

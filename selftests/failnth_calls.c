@@ -184,6 +184,15 @@ static void *same_sregs2(struct fixture *f)
 	return buffer;
 }
 
+static void *zone(struct fixture *f)
+{
+	struct kvm_coalesced_mmio_zone *args = zeros(f);
+
+	args->addr = 0xd0000000;
+	args->size = 16;
+	return args;
+}
+
 static void *pit_config(struct fixture *f)
 {
 	struct kvm_pit_config *config = zeros(f);
@@ -487,6 +496,8 @@ static const struct scenario scenarios[] = {
 	CALL(VM, KVM_IOEVENTFD, NEED_VCPU, ioeventfd, .again = EEXIST),
 	CALL(VM, KVM_IOEVENTFD, NEED_IRQCHIP | NEED_EVENTS, port_eventfd, .again = EEXIST),
 	CALL(VM, KVM_IOEVENTFD, NEED_IRQCHIP | NEED_EVENTS, ioeventfd_gone, .again = ENOENT),
+	CALL(VM, KVM_REGISTER_COALESCED_MMIO, NEED_VCPU, zone),
+	CALL(VM, KVM_UNREGISTER_COALESCED_MMIO, NEED_VCPU, zone),
 	CALL(VM, KVM_GET_CLOCK, 0, zeros),
 	CALL(VM, KVM_SET_CLOCK, NEED_VCPU, zeros),
 	CALL(VM, KVM_CHECK_EXTENSION, 0, NULL),
