@@ -15,6 +15,7 @@
 #include "backend.h"
 #include "cpuid.h"
 #include "dev.h"
+#include "dirty_ring.h"
 #include "ioctl.h"
 #include "irqchip/irqchip.h"
 #include "mce.h"
@@ -77,6 +78,8 @@ static const struct {
 	{ KVM_CAP_READONLY_MEM, 1 },
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
 	  KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET },
+	{ KVM_CAP_DIRTY_LOG_RING, VITRO_DIRTY_RING_MAX * sizeof(struct kvm_dirty_gfn) },
+	{ KVM_CAP_DIRTY_LOG_RING_ACQ_REL, VITRO_DIRTY_RING_MAX * sizeof(struct kvm_dirty_gfn) },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
 	{ KVM_CAP_EXT_EMUL_CPUID, 0 },
 	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },

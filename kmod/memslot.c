@@ -15,6 +15,7 @@
 #include <asm/processor.h>
 
 #include "compat.h"
+#include "dirty_ring.h"
 #include "tdp_internal.h"
 
 /* As KVM: a page number of a slot fits an int. */
@@ -117,8 +118,15 @@ struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn)
  */
 void vitro_mark_dirty(struct vitro_vm *vm, const struct vitro_memslot *slot, u64 gfn)
 {
-	if (slot->dirty)
-		set_bit(array_index_nospec(gfn - slot->base_gfn, slot->npages), slot->dirty);
+	u64 offset;
+
+	if (!slot->dirty)
+		return;
+	offset = array_index_nospec(gfn - slot->base_gfn, slot->npages);
+	if (likely(!vm->dirty_ring_nr))
+		set_bit(offset, slot->dirty);
+	else if (!test_and_set_bit(offset, slot->dirty) && !vitro_dirty_ring_push(vm, slot, offset))
+		clear_bit(offset, slot->dirty);
 }
 
 /* Highest guest-physical address that the nested tables and the host's processor allow, plus 1. */
@@ -182,7 +190,8 @@ static int alloc_dirty(const struct vitro_vm *vm, struct vitro_memslot *slot)
 	if (!slot->dirty)
 		return -ENOMEM;
 	slot->dirty_shadow = slot->dirty + longs;
-	if (READ_ONCE(vm->dirty_log_options) & KVM_DIRTY_LOG_INITIALLY_SET)
+	/* With rings, a set bit says that the page is in one. */
+	if (READ_ONCE(vm->dirty_log_options) & KVM_DIRTY_LOG_INITIALLY_SET && !vm->dirty_ring_nr)
 		bitmap_set(slot->dirty, 0, slot->npages);
 	return 0;
 }
@@ -370,8 +379,14 @@ int vitro_set_memslot(struct vitro_vm *vm, const struct kvm_userspace_memory_reg
 	return err;
 }
 
-/* The slot of a dirty-log call. vm->slots_lock held. */
-static struct vitro_memslot *logged_slot(struct vitro_vm *vm, u32 id)
+/**
+ * vitro_logged_slot() - the slot of a dirty-log call
+ * @vm: the VM, vm->slots_lock held
+ * @id: slot number
+ *
+ * Return: the slot; -EINVAL: no such number; -ENOENT: no such slot, or it does not log.
+ */
+struct vitro_memslot *vitro_logged_slot(struct vitro_vm *vm, u32 id)
 {
 	struct vitro_memslot *slot;
 
@@ -428,7 +443,7 @@ static void copy_dirty(struct vitro_memslot *slot)
  * buffer turns out to be bad, the marks are kept for the next call.
  *
  * Context: process context; takes vm->slots_lock and mmu_lock.
- * Return: 0; -EINVAL for a slot number out of range; -ENOENT when there is no
+ * Return: 0; -ENXIO with dirty rings; -EINVAL for a slot number out of range; -ENOENT when there is no
  *	   such slot or it does not log; -EFAULT.
  */
 int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log)
@@ -438,8 +453,10 @@ int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log)
 	size_t i, longs;
 	int err = 0;
 
+	if (READ_ONCE(vm->dirty_ring_nr))
+		return -ENXIO;
 	mutex_lock(&vm->slots_lock);
-	slot = logged_slot(vm, log->slot);
+	slot = vitro_logged_slot(vm, log->slot);
 	if (IS_ERR(slot)) {
 		err = PTR_ERR(slot);
 		goto out;
@@ -501,7 +518,7 @@ static void clear_dirty(struct vitro_vm *vm, struct vitro_memslot *slot, size_t 
  * The pages in user space's bitmap count as clean until they are written again.
  *
  * Context: process context; takes vm->slots_lock and mmu_lock.
- * Return: 0; -EINVAL for a slot number or a range that is not possible; -ENOENT when there
+ * Return: 0; -ENXIO with dirty rings; -EINVAL for a slot number or a range that is not possible; -ENOENT when there
  *	   is no such slot or it does not log; -EFAULT, and nothing has changed.
  */
 int vitro_clear_dirty_log(struct vitro_vm *vm, const struct kvm_clear_dirty_log *log)
@@ -510,8 +527,10 @@ int vitro_clear_dirty_log(struct vitro_vm *vm, const struct kvm_clear_dirty_log 
 	size_t first, longs;
 	int err = 0;
 
+	if (READ_ONCE(vm->dirty_ring_nr))
+		return -ENXIO;
 	mutex_lock(&vm->slots_lock);
-	slot = logged_slot(vm, log->slot);
+	slot = vitro_logged_slot(vm, log->slot);
 	if (IS_ERR(slot)) {
 		err = PTR_ERR(slot);
 		goto out;

@@ -63,6 +63,7 @@ int vitro_memslots_init(struct vitro_vm *vm);
 void vitro_memslots_free(struct vitro_vm *vm);
 int vitro_set_memslot(struct vitro_vm *vm, const struct kvm_userspace_memory_region *region);
 int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log);
+struct vitro_memslot *vitro_logged_slot(struct vitro_vm *vm, u32 id);
 int vitro_clear_dirty_log(struct vitro_vm *vm, const struct kvm_clear_dirty_log *log);
 struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn);
 void vitro_mark_dirty(struct vitro_vm *vm, const struct vitro_memslot *slot, u64 gfn);

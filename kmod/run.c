@@ -22,6 +22,7 @@
 #include "backend.h"
 #include "clock.h"
 #include "compat.h"
+#include "dirty_ring.h"
 #include "hot.h"
 #include "irqchip/irqchip.h"
 #include "run.h"
@@ -255,6 +256,11 @@ static int slow_requests(struct vitro_vcpu *vcpu)
 	if (vitro_take_request(vcpu, VITRO_REQ_IOAPIC_EOI)) {
 		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
 		vcpu->run->eoi.vector = vitro_lapic_take_user_eoi(vcpu);
+		return 0;
+	}
+	if (vitro_take_request(vcpu, VITRO_REQ_RING_FULL) && vitro_dirty_ring_full(vcpu)) {
+		vitro_request(vcpu, VITRO_REQ_RING_FULL);
+		vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
 		return 0;
 	}
 	if (vitro_take_request(vcpu, VITRO_REQ_OUT)) {

@@ -16,6 +16,7 @@
 #include "cpuid.h"
 #include "cr.h"
 #include "dev.h"
+#include "dirty_ring.h"
 #include "hot.h"
 #include "insn.h"
 #include "irqchip/irqchip.h"
@@ -111,6 +112,30 @@ static struct preempt_ops vitro_preempt_ops = {
 };
 
 /**
+ * vitro_loaded_vcpu() - the vCPU that the calling thread is in a call of
+ * @vm: its VM
+ *
+ * Looked up where it is needed, which is seldom, rather than noted at each load.
+ *
+ * Context: any of the thread's.
+ * Return: the vCPU; NULL: it has loaded none of @vm's.
+ */
+struct vitro_vcpu *vitro_loaded_vcpu(struct vitro_vm *vm)
+{
+	struct preempt_notifier *notifier;
+	struct vitro_vcpu *vcpu;
+
+	hlist_for_each_entry(notifier, &current->preempt_notifiers, link) {
+		if (notifier->ops != &vitro_preempt_ops)
+			continue;
+		vcpu = container_of(notifier, struct vitro_vcpu, preempt_notifier);
+		if (vcpu->vm == vm)
+			return vcpu;
+	}
+	return NULL;
+}
+
+/**
  * vitro_vcpu_load() - make a vCPU current on this CPU, and keep it so
  * @vcpu: the vCPU; its mutex is held
  *
@@ -162,6 +187,7 @@ void vitro_vcpu_destroy(struct vitro_vcpu *vcpu)
 	kfree(vcpu->mce.banks);
 	vitro_emul_free(vcpu);
 	vitro_xstate_free(vcpu);
+	vitro_dirty_ring_free(vcpu);
 	free_run_pages(vcpu);
 	kfree(vcpu);
 }
@@ -188,9 +214,12 @@ static struct vitro_vcpu *alloc_vcpu(struct vitro_vm *vm, u32 id)
 	vcpu->pio_data = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!vcpu->run || !vcpu->pio_data)
 		goto run;
-	err = vitro_xstate_alloc(vcpu);
+	err = vitro_dirty_ring_alloc(vcpu);
 	if (err)
 		goto run;
+	err = vitro_xstate_alloc(vcpu);
+	if (err)
+		goto ring;
 	err = vitro_emul_alloc(vcpu);
 	if (err)
 		goto xstate;
@@ -213,6 +242,8 @@ emul:
 	vitro_emul_free(vcpu);
 xstate:
 	vitro_xstate_free(vcpu);
+ring:
+	vitro_dirty_ring_free(vcpu);
 run:
 	free_run_pages(vcpu);
 	kfree(vcpu);
@@ -225,6 +256,10 @@ static vm_fault_t vcpu_mmap_fault(struct vm_fault *vmf)
 	struct page *page;
 	void *data;
 
+	if (vmf->pgoff >= KVM_DIRTY_LOG_PAGE_OFFSET) {
+		page = vitro_dirty_ring_page(vcpu, vmf->pgoff - KVM_DIRTY_LOG_PAGE_OFFSET);
+		goto found;
+	}
 	switch (vmf->pgoff) {
 	case 0:
 		data = vcpu->run;
@@ -239,6 +274,9 @@ static vm_fault_t vcpu_mmap_fault(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	}
 	page = virt_to_page(data);
+found:
+	if (!page)
+		return VM_FAULT_SIGBUS;
 	get_page(page);
 	vmf->page = page;
 	return 0;
@@ -250,6 +288,10 @@ static const struct vm_operations_struct vcpu_vm_ops = {
 
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	/* What is marked in a copy of a ring, the kernel would not see. */
+	if (vma->vm_pgoff + vma_pages(vma) > KVM_DIRTY_LOG_PAGE_OFFSET &&
+	    (!(vma->vm_flags & VM_SHARED) || vma->vm_flags & VM_EXEC))
+		return -EINVAL;
 	vma->vm_ops = &vcpu_vm_ops;
 	return 0;
 }
@@ -280,6 +322,9 @@ static int check_new_vcpu(struct vitro_vm *vm, struct vitro_vcpu *vcpu)
 		return -EINVAL;
 	/* KVM_CREATE_IRQCHIP may have come in between: the vCPU lacks its APIC. */
 	if (vm->irqchip_in_kernel != !!vcpu->lapic)
+		return -EINVAL;
+	/* KVM_CAP_DIRTY_LOG_RING as well. */
+	if (vm->dirty_ring_nr != vcpu->dirty_ring.nr)
 		return -EINVAL;
 	for (i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i]->id == vcpu->id)

@@ -63,6 +63,7 @@ enum vitro_request {
 	VITRO_REQ_CLOCK,	/* the kvmclock page must be written anew */
 	VITRO_REQ_TRIPLE_FAULT,	/* report KVM_EXIT_SHUTDOWN */
 	VITRO_REQ_IOAPIC_EOI,	/* report KVM_EXIT_IOAPIC_EOI */
+	VITRO_REQ_RING_FULL,	/* report KVM_EXIT_DIRTY_RING_FULL until it is not */
 };
 
 /* vcpu->mode; see vitro_vcpu_kick() for the handshake. */
@@ -181,6 +182,14 @@ struct vitro_io_state {
 	} pio;
 };
 
+/* KVM_CAP_DIRTY_LOG_RING; dirty_ring.c. */
+struct vitro_dirty_ring {
+	struct kvm_dirty_gfn *entries;	/* constant; shared with user space */
+	u32 nr;				/* constant: a power of two; 0: there is none */
+	u32 next;			/* (t), IRQs off: how many have been entered ... */
+	u32 first;			/* vm->slots_lock: ... and how many reset */
+};
+
 /*
  * struct vitro_vcpu - a virtual processor
  *
@@ -270,6 +279,7 @@ struct vitro_vcpu {
 		u32 version;		/* (t) */
 	} clock;
 
+	struct vitro_dirty_ring dirty_ring;
 	struct vitro_tdp_cache tdp_cache; /* (t) */
 	struct vitro_walk_entry walk_cache[VITRO_WALK_CACHE]; /* (t) */
 	struct vitro_insn_site sites[VITRO_INSN_SITES]; /* (t) by RIP */
@@ -414,6 +424,8 @@ void vitro_vcpu_destroy(struct vitro_vcpu *vcpu);
 void vitro_vcpu_reset(struct vitro_vcpu *vcpu, bool init);
 void vitro_vcpu_load(struct vitro_vcpu *vcpu);
 void vitro_vcpu_put(struct vitro_vcpu *vcpu);
+/* The vCPU of @vm that the calling thread has loaded, or NULL. */
+struct vitro_vcpu *vitro_loaded_vcpu(struct vitro_vm *vm);
 
 /* vcpu_ioctl.c */
 long vitro_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "coalesced.h"
 #include "dev.h"
+#include "dirty_ring.h"
 #include "ioctl.h"
 #include "irqchip/irqchip.h"
 #include "run.h"
@@ -198,9 +199,17 @@ static long vm_enable_cap(void *obj, void *data, unsigned long arg)
 		return set_switch(&vm->exit_on_emulation_failure, cap->args[0]);
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
 		return set_dirty_log_options(vm, cap->args[0]);
+	case KVM_CAP_DIRTY_LOG_RING:
+	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
+		return vitro_dirty_ring_enable(vm, cap->args[0]);
 	default:
 		return -EINVAL;
 	}
+}
+
+static long vm_reset_dirty_rings(void *obj, void *data, unsigned long arg)
+{
+	return arg ? -EINVAL : vitro_dirty_ring_reset(obj);
 }
 
 static long vm_get_irqchip(void *obj, void *data, unsigned long arg)
@@ -351,6 +360,7 @@ static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_USER_MEMORY_REGION, LOCK_NONE, vm_set_user_memory_region),
 	VITRO_IOCTL(KVM_GET_DIRTY_LOG, LOCK_NONE, vm_get_dirty_log),
 	VITRO_IOCTL(KVM_CLEAR_DIRTY_LOG, LOCK_NONE, vm_clear_dirty_log),
+	VITRO_IOCTL(KVM_RESET_DIRTY_RINGS, LOCK_NONE, vm_reset_dirty_rings),
 	VITRO_IOCTL(KVM_SET_TSS_ADDR, LOCK_NONE, vm_set_tss_addr),
 	VITRO_IOCTL(KVM_SET_IDENTITY_MAP_ADDR, LOCK_VM, vm_set_identity_map_addr),
 	VITRO_IOCTL(KVM_SET_BOOT_CPU_ID, LOCK_VM, vm_set_boot_cpu_id),

@@ -42,6 +42,7 @@ struct vitro_vm {
 	struct srcu_struct srcu;	/* readers of slots, buses and GSI routes */
 	struct vitro_memslots __rcu *memslots;
 	u32 dirty_log_options;		/* KVM_DIRTY_LOG_*; written under lock */
+	u32 dirty_ring_nr;		/* lock: entries of each vCPU's ring; 0: bitmaps */
 	struct vitro_iobus __rcu *buses[VITRO_NR_BUSES];
 	struct {
 		spinlock_t lock;	/* who writes to the ring */

@@ -184,6 +184,22 @@ static void *same_sregs2(struct fixture *f)
 	return buffer;
 }
 
+static void *rings(struct fixture *f)
+{
+	struct kvm_enable_cap *cap = zeros(f);
+
+	cap->cap = KVM_CAP_DIRTY_LOG_RING;
+	cap->args[0] = 4096;
+	return cap;
+}
+
+/* Of a VM that has them already. */
+static void *rings_reset(struct fixture *f)
+{
+	sys_ioctl(f->fds[VM], KVM_ENABLE_CAP, rings(f));
+	return NULL;
+}
+
 static void *zone(struct fixture *f)
 {
 	struct kvm_coalesced_mmio_zone *args = zeros(f);
@@ -478,6 +494,8 @@ static const struct scenario scenarios[] = {
 	CALL(VM, KVM_SET_BOOT_CPU_ID, 0, NULL),
 	CALL(VM, KVM_CREATE_IRQCHIP, 0, NULL, .again = EEXIST),
 	CALL(VM, KVM_ENABLE_CAP, 0, split_irqchip, .again = EEXIST),
+	CALL(VM, KVM_ENABLE_CAP, 0, rings, .again = EINVAL),
+	CALL(VM, KVM_RESET_DIRTY_RINGS, 0, rings_reset),
 	CALL(VM, KVM_GET_IRQCHIP, NEED_IRQCHIP, zeros),
 	CALL(VM, KVM_SET_IRQCHIP, NEED_IRQCHIP, same_pic),
 	CALL(VM, KVM_SET_IRQCHIP, NEED_IRQCHIP | NEED_VCPU, same_ioapic),
