@@ -135,6 +135,8 @@ struct vitro_tdp_format {
  * @write_tsc_offset: vcpu->tsc_offset has changed
  * @update_exceptions: vcpu->guest_debug or similar has changed
  * @cpuid_changed: vcpu->guest_features has changed: adjust controls
+ * @msr_filter_changed: vm->msr_filter has changed: no MSR that it forbids may be left
+ *		that the guest reaches without an exit
  * @set_root:	nested page-table root (host-physical) has changed
  * @explain:	write what broke the last failed entry as lines of text
  * @dump:	log the hardware's state, rate-limited by the caller
@@ -200,6 +202,7 @@ struct vitro_backend {
 	void (*write_tsc_offset)(struct vitro_vcpu *vcpu);
 	void (*update_exceptions)(struct vitro_vcpu *vcpu);
 	void (*cpuid_changed)(struct vitro_vcpu *vcpu);
+	void (*msr_filter_changed)(struct vitro_vcpu *vcpu);
 	void (*set_root)(struct vitro_vcpu *vcpu, u64 root_hpa);
 	void (*explain)(struct vitro_vcpu *vcpu, struct seq_buf *text);
 	void (*dump)(struct vitro_vcpu *vcpu);

@@ -26,6 +26,7 @@
 #include "irqchip/irqchip.h"
 #include "mmio.h"
 #include "msr.h"
+#include "msr_filter.h"
 #include "run.h"
 #include "trace.h"
 #include "vm.h"
@@ -128,46 +129,93 @@ static void reject_msr(struct vitro_vcpu *vcpu)
 	vitro_queue_exception_error(vcpu, X86_TRAP_GP, 0);
 }
 
-static int exit_rdmsr(struct vitro_vcpu *vcpu)
+static __always_inline bool filtered(struct vitro_vcpu *vcpu, u32 access)
+{
+	const struct vitro_msr_filter *filter;
+
+	filter = srcu_dereference(vcpu->vm->msr_filter, &vcpu->vm->srcu);
+	return unlikely(filter) && !vitro_msr_allowed(filter, vcpu->gpr[VITRO_RCX], access);
+}
+
+/* In the inner loop: may the guest have its #GP without user space being asked? */
+static bool reject_msr_fast(struct vitro_vcpu *vcpu, int fault)
+{
+	if (vitro_msr_is_users(vcpu->vm, fault))
+		return false;
+	reject_msr(vcpu);
+	return true;
+}
+
+/* 0, or enum vitro_msr_fault, and nothing has changed. */
+static int read_msr(struct vitro_vcpu *vcpu)
 {
 	u32 msr = vcpu->gpr[VITRO_RCX];
 	u64 value = 0;
-	int fault = vitro_get_msr(vcpu, msr, &value, false);
+	int fault = VITRO_MSR_FILTERED;
 
+	if (!filtered(vcpu, KVM_MSR_FILTER_READ))
+		fault = vitro_get_msr(vcpu, msr, &value, false);
 	if (trace_vitro_msr_enabled())
 		trace_vitro_msr(vcpu->id, false, msr, value, fault);
-	if (fault) {
-		reject_msr(vcpu);
-		return 1;
-	}
+	if (fault)
+		return fault;
 	vcpu->gpr[VITRO_RAX] = (u32)value;
 	vcpu->gpr[VITRO_RDX] = value >> 32;
+	return 0;
+}
+
+static int exit_rdmsr(struct vitro_vcpu *vcpu)
+{
+	int fault = read_msr(vcpu);
+
+	if (fault)
+		return vitro_msr_refused(vcpu, vcpu->gpr[VITRO_RCX], false, 0, fault);
 	return vitro_skip_insn(vcpu);
 }
 
 static bool exit_rdmsr_fast(struct vitro_vcpu *vcpu)
 {
-	return exit_rdmsr(vcpu) == 1;
+	int fault = read_msr(vcpu);
+
+	return unlikely(fault) ? reject_msr_fast(vcpu, fault) : vitro_skip_insn_fast(vcpu);
+}
+
+static u64 msr_operand(const struct vitro_vcpu *vcpu)
+{
+	return (u32)vcpu->gpr[VITRO_RAX] | vcpu->gpr[VITRO_RDX] << 32;
+}
+
+/* As read_msr(). */
+static int write_msr(struct vitro_vcpu *vcpu)
+{
+	u32 msr = vcpu->gpr[VITRO_RCX];
+	u64 value = msr_operand(vcpu);
+	int fault = VITRO_MSR_FILTERED;
+
+	if (!filtered(vcpu, KVM_MSR_FILTER_WRITE))
+		fault = vitro_set_msr(vcpu, msr, value, false);
+	if (trace_vitro_msr_enabled())
+		trace_vitro_msr(vcpu->id, true, msr, value, fault);
+	return fault;
 }
 
 static int exit_wrmsr(struct vitro_vcpu *vcpu)
 {
-	u32 msr = vcpu->gpr[VITRO_RCX];
-	u64 value = (u32)vcpu->gpr[VITRO_RAX] | vcpu->gpr[VITRO_RDX] << 32;
-	int fault = vitro_set_msr(vcpu, msr, value, false);
+	int fault = write_msr(vcpu);
 
-	if (trace_vitro_msr_enabled())
-		trace_vitro_msr(vcpu->id, true, msr, value, fault);
-	if (fault) {
-		reject_msr(vcpu);
-		return 1;
-	}
+	if (fault)
+		return vitro_msr_refused(vcpu, vcpu->gpr[VITRO_RCX], true, msr_operand(vcpu), fault);
 	return vitro_skip_insn(vcpu);
 }
 
 static bool exit_wrmsr_fast(struct vitro_vcpu *vcpu)
 {
-	return !vitro_msr_write_sleeps(vcpu->gpr[VITRO_RCX]) && exit_wrmsr(vcpu) == 1;
+	int fault;
+
+	if (vitro_msr_write_sleeps(vcpu->gpr[VITRO_RCX]))
+		return false;
+	fault = write_msr(vcpu);
+	return unlikely(fault) ? reject_msr_fast(vcpu, fault) : vitro_skip_insn_fast(vcpu);
 }
 
 /* No hypercall is offered but those that every KVM guest may try. */

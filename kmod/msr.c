@@ -21,6 +21,7 @@
 #include "irqchip/irqchip.h"
 #include "mce.h"
 #include "msr.h"
+#include "msr_filter.h"
 #include "vm.h"
 
 #define PAT_RESET	0x0007040600070406ULL
@@ -327,7 +328,7 @@ int vitro_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool host)
 	if (!vitro_backend->get_msr(vcpu, msr, value))
 		return 0;
 	*value = 0;
-	return !reads_as_zero(msr);
+	return reads_as_zero(msr) ? 0 : VITRO_MSR_UNKNOWN;
 }
 
 bool vitro_msr_write_sleeps(u32 msr)
@@ -474,7 +475,6 @@ int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 		return r;
 	if (mtrr_field(vcpu, msr))
 		return set_mtrr(vcpu, msr, value);
-	if (!vitro_backend->set_msr(vcpu, msr, value))
-		return 0;
-	return !drops_writes(msr);
+	r = vitro_backend->set_msr(vcpu, msr, value);
+	return r && drops_writes(msr) ? 0 : r;
 }

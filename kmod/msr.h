@@ -11,7 +11,7 @@
 struct kvm_msrs;
 struct vitro_vcpu;
 
-/* 0, or 1: #GP. @host: by user space, which may set read-only ones. The vCPU's thread, loaded. */
+/* 0, or enum vitro_msr_fault: #GP. @host: by user space, which may set read-only ones. The vCPU's thread, loaded. */
 int vitro_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool host);
 int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host);
 

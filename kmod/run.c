@@ -270,6 +270,8 @@ static int slow_requests(struct vitro_vcpu *vcpu)
 	}
 	if (vitro_take_request(vcpu, VITRO_REQ_INIT_SIPI))
 		init_sipi(vcpu);
+	if (vitro_take_request(vcpu, VITRO_REQ_MSR_FILTER))
+		vitro_backend->msr_filter_changed(vcpu);
 	if (vitro_take_request(vcpu, VITRO_REQ_CLOCK))
 		vitro_clock_update(vcpu);
 	/* A blocked vCPU has left the inner loop, where timers are served. */

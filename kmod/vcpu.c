@@ -353,6 +353,8 @@ static struct file *publish(struct vitro_vm *vm, struct vitro_vcpu *vcpu)
 	vitro_vm_get(vm);
 	vcpu->index = vm->nr_vcpus;
 	vm->vcpus[vcpu->index] = vcpu;
+	/* A filter may have come since the vCPU was made. */
+	vitro_request(vcpu, VITRO_REQ_MSR_FILTER);
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);	/* pairs with vitro_nr_vcpus() */
 unlock:
 	mutex_unlock(&vm->lock);

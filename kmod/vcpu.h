@@ -63,6 +63,7 @@ enum vitro_request {
 	VITRO_REQ_CLOCK,	/* the kvmclock page must be written anew */
 	VITRO_REQ_TRIPLE_FAULT,	/* report KVM_EXIT_SHUTDOWN */
 	VITRO_REQ_IOAPIC_EOI,	/* report KVM_EXIT_IOAPIC_EOI */
+	VITRO_REQ_MSR_FILTER,	/* vm->msr_filter has changed */
 	VITRO_REQ_RING_FULL,	/* report KVM_EXIT_DIRTY_RING_FULL until it is not */
 };
 

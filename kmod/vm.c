@@ -21,6 +21,7 @@
 #include "dirty_ring.h"
 #include "ioctl.h"
 #include "irqchip/irqchip.h"
+#include "msr_filter.h"
 #include "run.h"
 #include "vm.h"
 
@@ -43,6 +44,7 @@ static void free_vm(struct vitro_vm *vm)
 		vitro_vcpu_destroy(vm->vcpus[i]);
 	vitro_iobus_destroy(vm);
 	vitro_coalesced_free(vm);
+	vitro_free_msr_filter(vm);
 	vitro_memslots_free(vm);
 	vitro_tdp_destroy(vm);
 	cleanup_srcu_struct(&vm->srcu);
@@ -172,6 +174,19 @@ static long set_dirty_log_options(struct vitro_vm *vm, u64 options)
 	return 0;
 }
 
+static long set_user_msr_reasons(struct vitro_vm *vm, u64 reasons)
+{
+	if (reasons & ~VITRO_MSR_USER_REASONS)
+		return -EINVAL;
+	WRITE_ONCE(vm->user_msr_reasons, reasons);
+	return 0;
+}
+
+static long vm_set_msr_filter(void *obj, void *data, unsigned long arg)
+{
+	return vitro_set_msr_filter(obj, data);
+}
+
 /* A capability that is a switch. */
 static long set_switch(bool *what, u64 value)
 {
@@ -202,6 +217,8 @@ static long vm_enable_cap(void *obj, void *data, unsigned long arg)
 	case KVM_CAP_DIRTY_LOG_RING:
 	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
 		return vitro_dirty_ring_enable(vm, cap->args[0]);
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		return set_user_msr_reasons(vm, cap->args[0]);
 	default:
 		return -EINVAL;
 	}
@@ -366,6 +383,7 @@ static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_BOOT_CPU_ID, LOCK_VM, vm_set_boot_cpu_id),
 	VITRO_IOCTL(KVM_CREATE_IRQCHIP, LOCK_VM, vm_create_irqchip),
 	VITRO_IOCTL(KVM_ENABLE_CAP, LOCK_VM, vm_enable_cap),
+	VITRO_IOCTL(KVM_X86_SET_MSR_FILTER, LOCK_VM, vm_set_msr_filter),
 	VITRO_IOCTL(KVM_GET_IRQCHIP, LOCK_VM, vm_get_irqchip),
 	VITRO_IOCTL_DATA(KVM_SET_IRQCHIP, LOCK_VM, vm_set_irqchip,
 			 _IOC_WRITE, sizeof(struct kvm_irqchip)),

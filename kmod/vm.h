@@ -38,11 +38,13 @@ struct vitro_vm {
 	refcount_t users;		/* fds: VM's own, one per vCPU */
 	struct mutex lock;		/* creation of vCPUs and devices */
 
-	struct mutex slots_lock;	/* writers of memory slots and I/O buses */
-	struct srcu_struct srcu;	/* readers of slots, buses and GSI routes */
+	struct mutex slots_lock;	/* writers of memory slots, I/O buses, MSR filter */
+	struct srcu_struct srcu;	/* readers of slots, buses, filter and GSI routes */
 	struct vitro_memslots __rcu *memslots;
 	u32 dirty_log_options;		/* KVM_DIRTY_LOG_*; written under lock */
 	u32 dirty_ring_nr;		/* lock: entries of each vCPU's ring; 0: bitmaps */
+	struct vitro_msr_filter __rcu *msr_filter; /* NULL: all is allowed */
+	u32 user_msr_reasons;		/* KVM_MSR_EXIT_REASON_*; written under lock */
 	struct vitro_iobus __rcu *buses[VITRO_NR_BUSES];
 	struct {
 		spinlock_t lock;	/* who writes to the ring */

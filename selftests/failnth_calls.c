@@ -209,6 +209,20 @@ static void *zone(struct fixture *f)
 	return args;
 }
 
+static void *msr_filter(struct fixture *f)
+{
+	struct kvm_msr_filter *filter = zeros(f);
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		filter->ranges[i].flags = KVM_MSR_FILTER_READ;
+		filter->ranges[i].base = 0xc0000080;
+		filter->ranges[i].nmsrs = 64;
+		filter->ranges[i].bitmap = (uint8_t *)&buffer[256];
+	}
+	return filter;
+}
+
 static void *pit_config(struct fixture *f)
 {
 	struct kvm_pit_config *config = zeros(f);
@@ -516,6 +530,7 @@ static const struct scenario scenarios[] = {
 	CALL(VM, KVM_IOEVENTFD, NEED_IRQCHIP | NEED_EVENTS, ioeventfd_gone, .again = ENOENT),
 	CALL(VM, KVM_REGISTER_COALESCED_MMIO, NEED_VCPU, zone),
 	CALL(VM, KVM_UNREGISTER_COALESCED_MMIO, NEED_VCPU, zone),
+	CALL(VM, KVM_X86_SET_MSR_FILTER, NEED_VCPU, msr_filter),
 	CALL(VM, KVM_GET_CLOCK, 0, zeros),
 	CALL(VM, KVM_SET_CLOCK, NEED_VCPU, zeros),
 	CALL(VM, KVM_CHECK_EXTENSION, 0, NULL),

@@ -5,6 +5,7 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
+#include "../msr_filter.h"
 #include "fake_backend.h"
 
 static int fake_nothing(void)
@@ -203,7 +204,7 @@ static bool fake_cs_long(struct vitro_vcpu *vcpu)
 static int fake_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value)
 {
 	if (msr != FAKE_MSR)
-		return 1;
+		return VITRO_MSR_UNKNOWN;
 	*value = to_fake(vcpu)->star;
 	return 0;
 }
@@ -211,7 +212,7 @@ static int fake_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value)
 static int fake_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
 {
 	if (msr != FAKE_MSR)
-		return 1;
+		return VITRO_MSR_UNKNOWN;
 	to_fake(vcpu)->star = value;
 	return 0;
 }

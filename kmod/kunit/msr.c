@@ -11,6 +11,7 @@
 
 #include "../mce.h"
 #include "../msr.h"
+#include "../msr_filter.h"
 #include "fake_backend.h"
 #include "fixture.h"
 
@@ -121,14 +122,26 @@ static void msr(struct kunit *test)
 	u64 before = 0x5555, after = 0x5555;
 
 	vcpu->guest_features = p->features;
-	KUNIT_EXPECT_EQ(test, vitro_get_msr(vcpu, p->msr, &before, p->host), p->read);
-	KUNIT_EXPECT_EQ(test, vitro_set_msr(vcpu, p->msr, p->value, p->host), p->write);
-	KUNIT_EXPECT_EQ(test, vitro_get_msr(vcpu, p->msr, &after, p->host), p->read);
+	KUNIT_EXPECT_EQ(test, !!vitro_get_msr(vcpu, p->msr, &before, p->host), p->read);
+	KUNIT_EXPECT_EQ(test, !!vitro_set_msr(vcpu, p->msr, p->value, p->host), p->write);
+	KUNIT_EXPECT_EQ(test, !!vitro_get_msr(vcpu, p->msr, &after, p->host), p->read);
 	if (p->is != ANY_VALUE)
 		KUNIT_EXPECT_EQ(test, after, p->is);
 	/* A refused write changes nothing. */
 	if (p->write)
 		KUNIT_EXPECT_EQ(test, after, before);
+}
+
+/* What user space is told of refused accesses: whether there is such an MSR. */
+static void unknown(struct kunit *test)
+{
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	u64 value;
+
+	KUNIT_EXPECT_EQ(test, vitro_get_msr(vcpu, 0x40000000, &value, GUEST), VITRO_MSR_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, vitro_set_msr(vcpu, 0x40000000, 0, GUEST), VITRO_MSR_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, vitro_set_msr(vcpu, MSR_IA32_CR_PAT, 2, GUEST), VITRO_MSR_INVALID);
+	KUNIT_EXPECT_EQ(test, vitro_set_msr(vcpu, MSR_PLATFORM_INFO, 0, GUEST), VITRO_MSR_INVALID);
 }
 
 static void tsc(struct kunit *test)
@@ -201,6 +214,7 @@ static void sleeping_writes(struct kunit *test)
 
 static struct kunit_case msr_cases[] = {
 	KUNIT_CASE_PARAM(msr, msrs_gen_params),
+	KUNIT_CASE(unknown),
 	KUNIT_CASE(tsc),
 	KUNIT_CASE(machine_check_banks),
 	KUNIT_CASE(reset),

@@ -102,6 +102,7 @@ const struct vitro_backend vitro_svm_backend = {
 	.write_tsc_offset	= svm_write_tsc_offset,
 	.update_exceptions	= svm_update_exceptions,
 	.cpuid_changed		= svm_cpuid_changed,
+	.msr_filter_changed		= svm_msr_filter_changed,
 	.set_root		= svm_set_root,
 	.explain		= svm_explain,
 	.dump			= svm_dump,

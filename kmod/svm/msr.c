@@ -11,6 +11,7 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
+#include "../msr_filter.h"
 #include "svm.h"
 
 /* 64 Ki ports and three more bits, for an access that runs over the end */
@@ -19,8 +20,10 @@
 
 #define PAT_RESET_VALUE	0x0007040600070406ULL
 
-u64 svm_iopm_pa, svm_msrpm_pa;
+u64 svm_iopm_pa;
 static u8 *svm_iopm, *svm_msrpm;
+/* The same with no MSR left free, for guests of which a filter forbids one of these. */
+static u8 *svm_msrpm_filtered;
 
 /*
  * Not intercepted: VMLOAD and VMSAVE switch these, and no value that the
@@ -66,17 +69,18 @@ int svm_setup_maps(void)
 
 	svm_iopm = (u8 *)__get_free_pages(GFP_KERNEL, SVM_IOPM_ORDER);
 	svm_msrpm = (u8 *)__get_free_pages(GFP_KERNEL, SVM_MSRPM_ORDER);
-	if (!svm_iopm || !svm_msrpm) {
+	svm_msrpm_filtered = (u8 *)__get_free_pages(GFP_KERNEL, SVM_MSRPM_ORDER);
+	if (!svm_iopm || !svm_msrpm || !svm_msrpm_filtered) {
 		svm_teardown_maps();
 		return -ENOMEM;
 	}
 	memset(svm_iopm, 0xff, PAGE_SIZE << SVM_IOPM_ORDER);
 	memset(svm_msrpm, 0xff, PAGE_SIZE << SVM_MSRPM_ORDER);
+	memset(svm_msrpm_filtered, 0xff, PAGE_SIZE << SVM_MSRPM_ORDER);
 	for (i = 0; i < ARRAY_SIZE(svm_free_msrs); i++)
 		svm_free_msr(svm_free_msrs[i]);
 
 	svm_iopm_pa = __pa(svm_iopm);
-	svm_msrpm_pa = __pa(svm_msrpm);
 	return 0;
 }
 
@@ -87,8 +91,26 @@ void svm_teardown_maps(void)
 {
 	free_pages((unsigned long)svm_iopm, SVM_IOPM_ORDER);
 	free_pages((unsigned long)svm_msrpm, SVM_MSRPM_ORDER);
+	free_pages((unsigned long)svm_msrpm_filtered, SVM_MSRPM_ORDER);
 	svm_iopm = NULL;
 	svm_msrpm = NULL;
+	svm_msrpm_filtered = NULL;
+}
+
+/**
+ * svm_msr_filter_changed() - choose the MSR permission map
+ * @vcpu: the vCPU
+ *
+ * What the filter forbids must exit. If it is one of those that are free otherwise,
+ * all of them do.
+ */
+void svm_msr_filter_changed(struct vitro_vcpu *vcpu)
+{
+	struct vmcb *vmcb = to_svm(vcpu)->vmcb;
+	bool all_free = vitro_msrs_allowed(vcpu->vm, svm_free_msrs, ARRAY_SIZE(svm_free_msrs));
+
+	vmcb->control.msrpm_base_pa = __pa(all_free ? svm_msrpm : svm_msrpm_filtered);
+	svm_dirty(vmcb, SVM_CLEAN_PERM);
 }
 
 /**
@@ -278,5 +300,7 @@ int svm_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
 		return 0;
 	}
 	fixed = svm_find_fixed(msr);
-	return !fixed || (value ^ fixed->value) & ~fixed->ignored;
+	if (!fixed)
+		return VITRO_MSR_UNKNOWN;
+	return (value ^ fixed->value) & ~fixed->ignored;
 }

@@ -280,9 +280,10 @@ int svm_cpl(struct vitro_vcpu *vcpu);
 bool svm_cs_long(struct vitro_vcpu *vcpu);
 
 /* msr.c */
-extern u64 svm_iopm_pa, svm_msrpm_pa;
+extern u64 svm_iopm_pa;
 int svm_setup_maps(void);
 void svm_teardown_maps(void);
+void svm_msr_filter_changed(struct vitro_vcpu *vcpu);
 void svm_reset_msrs(struct svm_vcpu *svm);
 int svm_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
 int svm_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value);

@@ -136,7 +136,7 @@ static void svm_init_control(struct svm_vcpu *svm)
 	svm_intercept(svm->vmcb, INTERCEPT_CR8_WRITE, !svm->vcpu.vm->irqchip_in_kernel);
 
 	control->iopm_base_pa = svm_iopm_pa;
-	control->msrpm_base_pa = svm_msrpm_pa;
+	svm_msr_filter_changed(&svm->vcpu);
 	control->int_ctl = V_INTR_MASKING_MASK;
 	control->tsc_offset = svm->vcpu.tsc_offset;
 	vitro_vmcb_misc_ctl(control) = SVM_MISC_ENABLE_NP;

@@ -15,6 +15,7 @@
 #include <asm/msr.h>
 #include <asm/segment.h>
 
+#include "../msr_filter.h"
 #include "vmx.h"
 
 static const u32 user_msrs[VMX_NR_USER_MSRS] = {
@@ -45,8 +46,11 @@ static const struct vmx_passed_msr {
 	{ MSR_SYSCALL_MASK, false },
 };
 
-/* One for all vCPUs: nothing in it depends on the guest. */
-static unsigned long *msr_bitmap;
+/*
+ * One for all vCPUs, and one that passes nothing, for guests of which a filter
+ * forbids an MSR of passed_msrs.
+ */
+static unsigned long *msr_bitmap, *msr_bitmap_filtered;
 
 /* Parts of the bitmap, in bytes (SDM, "MSR-Bitmap Address"). */
 #define BITMAP_READ_LOW		0x000
@@ -66,7 +70,7 @@ static void pass(const struct vmx_passed_msr *p)
 }
 
 /**
- * vmx_msr_setup() - allocate the MSR bitmap
+ * vmx_msr_setup() - allocate the MSR bitmaps
  *
  * Return: 0 or -ENOMEM.
  */
@@ -75,29 +79,45 @@ int vmx_msr_setup(void)
 	int i;
 
 	msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
-	if (!msr_bitmap)
+	msr_bitmap_filtered = (unsigned long *)__get_free_page(GFP_KERNEL);
+	if (!msr_bitmap || !msr_bitmap_filtered) {
+		vmx_msr_teardown();
 		return -ENOMEM;
+	}
 	memset(msr_bitmap, 0xff, PAGE_SIZE);
+	memset(msr_bitmap_filtered, 0xff, PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
 		pass(&passed_msrs[i]);
 	return 0;
 }
 
 /**
- * vmx_msr_teardown() - free the MSR bitmap
+ * vmx_msr_teardown() - free the MSR bitmaps
  */
 void vmx_msr_teardown(void)
 {
 	free_page((unsigned long)msr_bitmap);
+	free_page((unsigned long)msr_bitmap_filtered);
 	msr_bitmap = NULL;
+	msr_bitmap_filtered = NULL;
 }
 
-/**
- * vmx_msr_bitmap_pa() - the bitmap's host-physical address, for the VMCS
+/*
+ * vmx_msr_filter_changed() - see struct vitro_backend
+ *
+ * If the filter forbids one of those that pass otherwise, all of them exit.
  */
-phys_addr_t vmx_msr_bitmap_pa(void)
+void vmx_msr_filter_changed(struct vitro_vcpu *vcpu)
 {
-	return virt_to_phys(msr_bitmap);
+	u32 msrs[ARRAY_SIZE(passed_msrs)];
+	bool pass_all;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
+		msrs[i] = passed_msrs[i].msr;
+	pass_all = vitro_msrs_allowed(vcpu->vm, msrs, ARRAY_SIZE(msrs));
+	vmx_write(to_vmx(vcpu), MSR_BITMAP,
+		  virt_to_phys(pass_all ? msr_bitmap : msr_bitmap_filtered));
 }
 
 static void read_user_msrs(struct vmx_cpu *c)
@@ -416,5 +436,5 @@ int vmx_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
 		return set_debugctl(vmx, value);
 	}
 	i = user_msr_index(msr);
-	return i < 0 ? 1 : set_user_msr(vmx, i, value);
+	return i < 0 ? VITRO_MSR_UNKNOWN : set_user_msr(vmx, i, value);
 }

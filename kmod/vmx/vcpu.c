@@ -212,7 +212,7 @@ static void write_controls(struct vitro_vmx *vmx)
 	vmcs_write(VM_EXIT_CONTROLS, vmx_config.base[VMX_EXIT]);
 	vmcs_write(VM_ENTRY_CONTROLS, vmx_config.base[VMX_ENTRY]);
 	vmx_update_secondary(vmx);
-	vmcs_write(MSR_BITMAP, vmx_msr_bitmap_pa());
+	vmx_msr_filter_changed(&vmx->vcpu);
 	vmcs_write(VIRTUAL_APIC_PAGE_ADDR, virt_to_phys(vmx->vapic));
 	vmcs_write(TPR_THRESHOLD, 0);
 	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, 0);

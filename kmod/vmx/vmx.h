@@ -348,7 +348,7 @@ void vmx_update_cr4_mask(struct vitro_vmx *vmx);
 /* msr.c */
 int vmx_msr_setup(void);
 void vmx_msr_teardown(void);
-phys_addr_t vmx_msr_bitmap_pa(void);
+void vmx_msr_filter_changed(struct vitro_vcpu *vcpu);
 int vmx_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
 int vmx_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value);
 void vmx_read_host_msrs(struct vmx_cpu *c);
