@@ -229,7 +229,12 @@ static int get_feature_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool ho
 		*value = vcpu->msrs.ucode_rev;
 		return 0;
 	case MSR_PLATFORM_INFO:
+		if (!host && READ_ONCE(vcpu->vm->hide_platform_info))
+			return 1;
 		*value = vcpu->msrs.platform_info;
+		return 0;
+	case MSR_IA32_POWER_CTL:
+		*value = vcpu->msrs.power_ctl;
 		return 0;
 	case MSR_IA32_ARCH_CAPABILITIES:
 		if (!host && !vcpu_has(vcpu, VITRO_GF_ARCH_CAP))
@@ -374,6 +379,10 @@ static int set_feature_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool hos
 		if (!host)
 			return 1;
 		vcpu->msrs.platform_info = value;
+		return 0;
+	case MSR_IA32_POWER_CTL:
+		/* Kept, as systems without a driver for it read it back: no power is managed. */
+		vcpu->msrs.power_ctl = value;
 		return 0;
 	case MSR_IA32_ARCH_CAPABILITIES:
 		if (!host)

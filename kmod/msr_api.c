@@ -29,7 +29,7 @@ static const u32 saved_msrs[] = {
 	MSR_IA32_APICBASE, MSR_EFER,
 	MSR_IA32_MISC_ENABLE, MSR_IA32_TSC_ADJUST, MSR_IA32_TSC_DEADLINE,
 	MSR_IA32_MCG_STATUS, MSR_IA32_MCG_CTL, MSR_IA32_UCODE_REV, MSR_IA32_ARCH_CAPABILITIES,
-	MSR_PLATFORM_INFO,
+	MSR_PLATFORM_INFO, MSR_IA32_POWER_CTL,
 	MSR_MTRRdefType,
 	MSR_MTRRfix64K_00000, MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000,
 	MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_C8000, MSR_MTRRfix4K_D0000, MSR_MTRRfix4K_D8000,
@@ -44,8 +44,23 @@ static const u32 saved_msrs[] = {
 
 /* Properties of the processor that the device fd can be asked for. */
 static const u32 feature_msrs[] = {
-	MSR_IA32_ARCH_CAPABILITIES,
+	MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_PERF_CAPABILITIES,
 };
+
+static bool get_feature(u32 msr, u64 *value)
+{
+	switch (msr) {
+	case MSR_IA32_ARCH_CAPABILITIES:
+		*value = vitro_arch_capabilities();
+		return true;
+	case MSR_IA32_PERF_CAPABILITIES:
+		/* Guests have no performance counters. */
+		*value = 0;
+		return true;
+	default:
+		return false;
+	}
+}
 
 static long copy_list(struct kvm_msr_list *head, unsigned long arg, const u32 *list, u32 nr)
 {
@@ -125,14 +140,15 @@ long vitro_set_msrs(struct vitro_vcpu *vcpu, const struct kvm_msrs *head, void _
 long vitro_get_feature_msrs(const struct kvm_msrs *head, void __user *entries)
 {
 	struct kvm_msr_entry *list = copy_entries(head, entries);
+	u64 value;
 	u32 i;
 
 	if (IS_ERR(list))
 		return PTR_ERR(list);
 	for (i = 0; i < head->nmsrs; i++) {
-		if (list[i].index != MSR_IA32_ARCH_CAPABILITIES)
+		if (!get_feature(list[i].index, &value))
 			break;
-		list[i].data = vitro_arch_capabilities();
+		list[i].data = value;
 	}
 	return return_entries(list, i, entries);
 }

@@ -201,11 +201,33 @@ static bool can_wake(struct vitro_vcpu *vcpu)
 	return vitro_vcpu_runnable(vcpu) || signal_pending(current);
 }
 
+/*
+ * Looks for something to do for as long as user space wants (KVM_CAP_HALT_POLL), which
+ * spares the scheduler. A vCPU that has lately slept for longer would only burn time.
+ */
+static bool poll_before_sleep(struct vitro_vcpu *vcpu, u64 begin)
+{
+	u64 limit = READ_ONCE(vcpu->vm->halt_poll_ns);
+
+	if (!limit || vcpu->last_halt_ns > 2 * limit)
+		return false;
+	do {
+		if (can_wake(vcpu))
+			return true;
+		cpu_relax();
+	} while (!need_resched() && ktime_get_ns() - begin < limit);
+	return false;
+}
+
 /* Sleeps until there is something to do. Returns 1. */
 static int block(struct vitro_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 {
+	u64 begin = READ_ONCE(vcpu->vm->halt_poll_ns) ? ktime_get_ns() : 0;
+
 	vcpu->stats.halt_blocks++;
 	unlock_srcu(vcpu);
+	if (begin && poll_before_sleep(vcpu, begin))
+		goto out;
 	if (vcpu->lapic)
 		vitro_lapic_timer_sleep(vcpu);
 	prepare_to_rcuwait(&vcpu->wait);
@@ -216,6 +238,9 @@ static int block(struct vitro_vcpu *vcpu) __must_hold(&vcpu->vm->srcu)
 		schedule();
 	}
 	finish_rcuwait(&vcpu->wait);
+out:
+	if (begin)
+		vcpu->last_halt_ns = ktime_get_ns() - begin;
 	lock_srcu(vcpu);
 	return 1;
 }

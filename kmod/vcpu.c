@@ -318,7 +318,7 @@ static int check_new_vcpu(struct vitro_vm *vm, struct vitro_vcpu *vcpu)
 {
 	int i;
 
-	if (vm->nr_vcpus == VITRO_MAX_VCPUS)
+	if (vm->nr_vcpus == VITRO_MAX_VCPUS || (vm->max_vcpu_id && vcpu->id >= vm->max_vcpu_id))
 		return -EINVAL;
 	/* KVM_CREATE_IRQCHIP may have come in between: the vCPU lacks its APIC. */
 	if (vm->irqchip_in_kernel != !!vcpu->lapic)

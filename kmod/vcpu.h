@@ -135,6 +135,7 @@ struct vitro_msrs {
 	u64 arch_capabilities;
 	u64 ucode_rev;
 	u64 platform_info;
+	u64 power_ctl;
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK(_NEW) */
 	u64 system_time;		/* MSR_KVM_SYSTEM_TIME(_NEW) */
 };
@@ -230,6 +231,7 @@ struct vitro_vcpu {
 	struct mutex mutex;
 	struct preempt_notifier preempt_notifier;
 	struct rcuwait wait;		/* the thread while it blocks in HLT */
+	u64 last_halt_ns;		/* (t) how long the last block took, if there is polling */
 	sigset_t sigset;		/* (t) KVM_SET_SIGNAL_MASK */
 	bool sigset_active;		/* (t) */
 

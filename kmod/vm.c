@@ -25,6 +25,9 @@
 #include "run.h"
 #include "vm.h"
 
+/* The fewest that KVM_SET_NR_MMU_PAGES takes, as with KVM. */
+#define MIN_MMU_PAGES	64
+
 /* Classes of lock in the table of VM calls. */
 enum {
 	LOCK_NONE,		/* the call takes what it needs */
@@ -174,6 +177,25 @@ static long set_dirty_log_options(struct vitro_vm *vm, u64 options)
 	return 0;
 }
 
+/* May be set once: vCPU ids below are what the VM will have. */
+static long set_max_vcpu_id(struct vitro_vm *vm, u64 max)
+{
+	if (!max || max > VITRO_MAX_VCPUS)
+		return -EINVAL;
+	if (vm->max_vcpu_id && vm->max_vcpu_id != max)
+		return -EINVAL;
+	vm->max_vcpu_id = max;
+	return 0;
+}
+
+static long set_halt_poll(struct vitro_vm *vm, u64 ns)
+{
+	if (ns > U32_MAX)
+		return -EINVAL;
+	WRITE_ONCE(vm->halt_poll_ns, ns);
+	return 0;
+}
+
 static long set_user_msr_reasons(struct vitro_vm *vm, u64 reasons)
 {
 	if (reasons & ~VITRO_MSR_USER_REASONS)
@@ -217,6 +239,13 @@ static long vm_enable_cap(void *obj, void *data, unsigned long arg)
 	case KVM_CAP_DIRTY_LOG_RING:
 	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
 		return vitro_dirty_ring_enable(vm, cap->args[0]);
+	case KVM_CAP_MAX_VCPU_ID:
+		return set_max_vcpu_id(vm, cap->args[0]);
+	case KVM_CAP_HALT_POLL:
+		return set_halt_poll(vm, cap->args[0]);
+	case KVM_CAP_MSR_PLATFORM_INFO:
+		WRITE_ONCE(vm->hide_platform_info, !cap->args[0]);
+		return 0;
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		return set_user_msr_reasons(vm, cap->args[0]);
 	default:
@@ -372,6 +401,28 @@ static long vm_set_timing(void *obj, void *data, unsigned long arg)
 	return 0;
 }
 
+/*
+ * KVM bounds the pages of its shadow page tables by that. There are none here: the number
+ * is kept for who asks for it.
+ */
+static long vm_set_nr_mmu_pages(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+
+	if (arg < MIN_MMU_PAGES)
+		return -EINVAL;
+	/* KVM_GET_NR_MMU_PAGES returns it as an int. */
+	WRITE_ONCE(vm->nr_mmu_pages, min_t(unsigned long, arg, INT_MAX));
+	return 0;
+}
+
+static long vm_get_nr_mmu_pages(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+
+	return READ_ONCE(vm->nr_mmu_pages);
+}
+
 static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_CREATE_VCPU, LOCK_NONE, vm_create_vcpu),
 	VITRO_IOCTL(KVM_SET_USER_MEMORY_REGION, LOCK_NONE, vm_set_user_memory_region),
@@ -380,6 +431,8 @@ static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_RESET_DIRTY_RINGS, LOCK_NONE, vm_reset_dirty_rings),
 	VITRO_IOCTL(KVM_SET_TSS_ADDR, LOCK_NONE, vm_set_tss_addr),
 	VITRO_IOCTL(KVM_SET_IDENTITY_MAP_ADDR, LOCK_VM, vm_set_identity_map_addr),
+	VITRO_IOCTL(KVM_SET_NR_MMU_PAGES, LOCK_VM, vm_set_nr_mmu_pages),
+	VITRO_IOCTL(KVM_GET_NR_MMU_PAGES, LOCK_NONE, vm_get_nr_mmu_pages),
 	VITRO_IOCTL(KVM_SET_BOOT_CPU_ID, LOCK_VM, vm_set_boot_cpu_id),
 	VITRO_IOCTL(KVM_CREATE_IRQCHIP, LOCK_VM, vm_create_irqchip),
 	VITRO_IOCTL(KVM_ENABLE_CAP, LOCK_VM, vm_enable_cap),

@@ -65,6 +65,10 @@ struct vitro_vm {
 	bool pic_in_kernel;		/* set before it; false: the PIC is user space's */
 
 	bool timing;			/* VITRO_SET_TIMING */
+	bool hide_platform_info;	/* KVM_CAP_MSR_PLATFORM_INFO; written under lock */
+	u32 nr_mmu_pages;		/* KVM_SET_NR_MMU_PAGES; written under lock */
+	u32 max_vcpu_id;		/* lock: KVM_CAP_MAX_VCPU_ID, plus 1; 0: not set */
+	u32 halt_poll_ns;		/* KVM_CAP_HALT_POLL; written under lock */
 	/* KVM_ENABLE_CAP; written under lock */
 	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT */

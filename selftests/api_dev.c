@@ -66,9 +66,14 @@ TEST(capabilities)
 		/* What these promise is shown by the programs named. */
 		{ "CHECK_EXTENSION_VM", KVM_CAP_CHECK_EXTENSION_VM }, /* api_vm */
 		{ "CLOCKSOURCE", KVM_CAP_CLOCKSOURCE }, /* kvmclock */
+		{ "GET_MSR_FEATURES", KVM_CAP_GET_MSR_FEATURES }, /* here: feature_msrs */
 		{ "HLT", KVM_CAP_HLT }, /* exit_misc */
 		{ "INTERNAL_ERROR_DATA", KVM_CAP_INTERNAL_ERROR_DATA }, /* exit_mmio */
 		{ "IOEVENTFD_ANY_LENGTH", KVM_CAP_IOEVENTFD_ANY_LENGTH }, /* irqchip */
+		{ "IOEVENTFD_NO_LENGTH", KVM_CAP_IOEVENTFD_NO_LENGTH }, /* irqchip */
+		{ "INTR_SHADOW", KVM_CAP_INTR_SHADOW }, /* events */
+		{ "KVMCLOCK_CTRL", KVM_CAP_KVMCLOCK_CTRL }, /* api_vcpu */
+		{ "LAST_CPU", KVM_CAP_LAST_CPU }, /* exit_mmio: in the data of an error */
 		{ "NOP_IO_DELAY", KVM_CAP_NOP_IO_DELAY }, /* a hint only */
 		{ "PIT_STATE2", KVM_CAP_PIT_STATE2 }, /* state */
 		{ "SET_IDENTITY_MAP_ADDR", KVM_CAP_SET_IDENTITY_MAP_ADDR }, /* api_vm */
@@ -281,6 +286,10 @@ TEST(feature_msrs)
 	for (i = 0; i < list.head.nmsrs; i++)
 		msrs.head.entries[i].index = list.head.indices[i];
 	CHECK_RET(sys_ioctl(fd, KVM_GET_MSRS, &msrs), list.head.nmsrs);
+	msrs.head.nmsrs = 1;
+	msrs.head.entries[0].index = 0x345;
+	if (!host_is_amd())		/* IA32_PERF_CAPABILITIES */
+		CHECK_RET(sys_ioctl(fd, KVM_GET_MSRS, &msrs), 1);
 	/* Others are no business of the device. */
 	msrs.head.nmsrs = 1;
 	msrs.head.entries[0].index = 0xc0000080;

@@ -265,6 +265,22 @@ TEST(tss_and_identity_map)
 	CHECK_ERR(sys_ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &addr), EINVAL);
 }
 
+TEST(nr_mmu_pages)
+{
+	struct vm *vm = vm_bare();
+
+	CHECK_RET(kvm_has(KVM_CAP_MMU_SHADOW_CACHE_CONTROL), 1);
+	CHECK_ERR(sys_ioctl_val(vm->fd, KVM_SET_NR_MMU_PAGES, 63), EINVAL);
+	CHECK_OK(sys_ioctl_val(vm->fd, KVM_SET_NR_MMU_PAGES, 64));
+	CHECK_RET(sys_ioctl_val(vm->fd, KVM_GET_NR_MMU_PAGES, 0), 64);
+	CHECK_ERR(sys_ioctl_val(vm->fd, KVM_SET_NR_MMU_PAGES, 0), EINVAL);
+	CHECK_OK(sys_ioctl_val(vm->fd, KVM_SET_NR_MMU_PAGES, 1000));
+	CHECK_RET(sys_ioctl_val(vm->fd, KVM_GET_NR_MMU_PAGES, 0), 1000);
+	/* More than fit in the int that is returned. */
+	CHECK_OK(sys_ioctl_val(vm->fd, KVM_SET_NR_MMU_PAGES, -1));
+	CHECK(sys_ioctl_val(vm->fd, KVM_GET_NR_MMU_PAGES, 0) >= 1000, "a negative number");
+}
+
 TEST(irqchip_order)
 {
 	struct kvm_pit_config pit = { 0 };

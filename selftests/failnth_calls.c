@@ -462,6 +462,13 @@ static void *interrupt(struct fixture *f)
 	return args;
 }
 
+/* The argument itself. */
+static void *some_mmu_pages(struct fixture *f)
+{
+	(void)f;
+	return (void *)1000UL;
+}
+
 /* A failed entry, so that there is something to explain. */
 static void *failed_entry(struct fixture *f)
 {
@@ -503,6 +510,8 @@ static const struct scenario scenarios[] = {
 	CALL(VM, KVM_SET_USER_MEMORY_REGION, NEED_SLOT | NEED_VCPU, no_slot, .again = EINVAL),
 	CALL(VM, KVM_GET_DIRTY_LOG, NEED_SLOT, dirty_log),
 	CALL(VM, KVM_CLEAR_DIRTY_LOG, NEED_SLOT, clear_log),
+	CALL(VM, KVM_SET_NR_MMU_PAGES, 0, some_mmu_pages),
+	CALL(VM, KVM_GET_NR_MMU_PAGES, 0, NULL),
 	CALL(VM, KVM_SET_TSS_ADDR, 0, NULL),
 	CALL(VM, KVM_SET_IDENTITY_MAP_ADDR, 0, identity_map),
 	CALL(VM, KVM_SET_BOOT_CPU_ID, 0, NULL),
