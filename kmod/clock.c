@@ -240,7 +240,12 @@ int vitro_set_system_time(struct vitro_vcpu *vcpu, u64 value)
 	return 0;
 }
 
-static void set_tsc_offset(struct vitro_vcpu *vcpu, u64 offset)
+/**
+ * vitro_tsc_set_offset() - set the guest's TSC
+ * @vcpu:   the vCPU, loaded
+ * @offset: guest's minus host's
+ */
+void vitro_tsc_set_offset(struct vitro_vcpu *vcpu, u64 offset)
 {
 	vcpu->tsc_offset = offset;
 	vitro_backend->write_tsc_offset(vcpu);
@@ -256,7 +261,7 @@ static void set_tsc_offset(struct vitro_vcpu *vcpu, u64 offset)
  */
 void vitro_tsc_reset(struct vitro_vcpu *vcpu)
 {
-	set_tsc_offset(vcpu, vcpu->vm->clock.initial_tsc_offset);
+	vitro_tsc_set_offset(vcpu, vcpu->vm->clock.initial_tsc_offset);
 }
 
 /* Is @offset what another vCPU got for what was meant to be the same TSC? */
@@ -293,7 +298,7 @@ void vitro_tsc_write(struct vitro_vcpu *vcpu, u64 value, bool host)
 	} else {
 		vcpu->msrs.tsc_adjust += offset - vcpu->tsc_offset;
 	}
-	set_tsc_offset(vcpu, offset);
+	vitro_tsc_set_offset(vcpu, offset);
 }
 
 /**
@@ -305,6 +310,6 @@ void vitro_tsc_write(struct vitro_vcpu *vcpu, u64 value, bool host)
 void vitro_tsc_adjust(struct vitro_vcpu *vcpu, u64 value, bool host)
 {
 	if (!host)
-		set_tsc_offset(vcpu, vcpu->tsc_offset + value - vcpu->msrs.tsc_adjust);
+		vitro_tsc_set_offset(vcpu, vcpu->tsc_offset + value - vcpu->msrs.tsc_adjust);
 	vcpu->msrs.tsc_adjust = value;
 }

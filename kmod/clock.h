@@ -36,6 +36,8 @@ static inline void vitro_clock_load(struct vitro_vcpu *vcpu)
 /* IA32_TSC and IA32_TSC_ADJUST; @host: by user space. The vCPU's thread. */
 void vitro_tsc_reset(struct vitro_vcpu *vcpu);
 void vitro_tsc_write(struct vitro_vcpu *vcpu, u64 value, bool host);
+/* KVM_VCPU_TSC_OFFSET */
+void vitro_tsc_set_offset(struct vitro_vcpu *vcpu, u64 offset);
 void vitro_tsc_adjust(struct vitro_vcpu *vcpu, u64 value, bool host);
 
 #endif /* VITRO_CLOCK_H */

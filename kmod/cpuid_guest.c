@@ -4,6 +4,7 @@
  */
 #include <linux/errno.h>
 #include <linux/kvm.h>
+#include <linux/kvm_para.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -178,6 +179,22 @@ static u64 efer_bits(struct vitro_vcpu *vcpu)
 	return efer;
 }
 
+/* Hypervisors' leaves begin at multiples of 0x100; KVM's are where its signature is. */
+static struct kvm_cpuid_entry2 *find_kvm_features(struct vitro_vcpu *vcpu)
+{
+	static const char signature[12] = KVM_SIGNATURE;
+	struct kvm_cpuid_entry2 *e;
+	u32 i;
+
+	for (i = 0; i < vcpu->cpuid_nent; i++) {
+		e = &vcpu->cpuid[i];
+		if ((e->function & 0xffff00ff) == KVM_CPUID_SIGNATURE &&
+		    !memcmp(&e->ebx, signature, sizeof(signature)))
+			return find(vcpu, e->function | KVM_CPUID_FEATURES, 0);
+	}
+	return NULL;
+}
+
 static void derive(struct vitro_vcpu *vcpu)
 {
 	struct kvm_cpuid_entry2 *e;
@@ -196,6 +213,9 @@ static void derive(struct vitro_vcpu *vcpu)
 	vcpu->maxphyaddr = e ? clamp_t(u8, e->eax, 32, 52) : 36;
 	vcpu->cr4_reserved = ~cr4_bits(vcpu);
 	vcpu->efer_reserved = ~efer_bits(vcpu);
+
+	e = find_kvm_features(vcpu);
+	vcpu->pv_features = e ? e->eax : 0;
 
 	e = find(vcpu, 0xd, 0);
 	vcpu->guest_xcr0_mask = XFEATURE_MASK_FP;

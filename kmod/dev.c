@@ -12,6 +12,7 @@
 #include <asm/tsc.h>
 
 #include "../uapi/vitro.h"
+#include "attr.h"
 #include "backend.h"
 #include "cpuid.h"
 #include "dev.h"
@@ -47,6 +48,7 @@ static const struct {
 	{ KVM_CAP_REINJECT_CONTROL, 1 },
 	{ KVM_CAP_IRQ_ROUTING, VITRO_MAX_GSIS },
 	{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
+	{ KVM_CAP_ENABLE_CAP, 1 },
 	{ KVM_CAP_ENABLE_CAP_VM, 1 },
 	{ KVM_CAP_SPLIT_IRQCHIP, 1 },
 	{ KVM_CAP_IRQFD, 1 },
@@ -76,8 +78,11 @@ static const struct {
 	{ KVM_CAP_XCRS, 1 },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
 	{ KVM_CAP_KVMCLOCK_CTRL, 1 },
+	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
+	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
 	{ KVM_CAP_HALT_POLL, 1 },
 	{ KVM_CAP_LAST_CPU, 1 },
+	{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1 },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
 	{ KVM_CAP_MCE, VITRO_MAX_MCE_BANKS },
 	{ KVM_CAP_SIGNAL_MSI, 1 },
@@ -155,6 +160,16 @@ static long dev_get_msrs(void *obj, void *data, unsigned long arg)
 	return vitro_get_feature_msrs(data, vitro_user_tail(arg, struct kvm_msrs, entries));
 }
 
+static long dev_has_attr(void *obj, void *data, unsigned long arg)
+{
+	return vitro_dev_has_attr(data);
+}
+
+static long dev_get_attr(void *obj, void *data, unsigned long arg)
+{
+	return vitro_dev_get_attr(data);
+}
+
 static long dev_get_mce_cap(void *obj, void *data, unsigned long arg)
 {
 	*(u64 *)data = vitro_mce_get_supported();
@@ -184,6 +199,8 @@ static const struct vitro_ioctl dev_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_GET_MSR_INDEX_LIST, 0, dev_get_msr_index_list),
 	VITRO_IOCTL(KVM_GET_MSR_FEATURE_INDEX_LIST, 0, dev_get_msr_feature_index_list),
 	VITRO_IOCTL(KVM_GET_MSRS, 0, dev_get_msrs),
+	VITRO_IOCTL(KVM_HAS_DEVICE_ATTR, 0, dev_has_attr),
+	VITRO_IOCTL(KVM_GET_DEVICE_ATTR, 0, dev_get_attr),
 	VITRO_IOCTL(KVM_X86_GET_MCE_CAP_SUPPORTED, 0, dev_get_mce_cap),
 };
 

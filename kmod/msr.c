@@ -246,8 +246,37 @@ static int get_feature_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool ho
 	}
 }
 
-static int get_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value)
+/* Which feature of the guest's CPUID has the MSR? 0: not one of KVM's. */
+static u32 feature_of_kvm_msr(u32 msr)
 {
+	switch (msr) {
+	case MSR_KVM_WALL_CLOCK:
+	case MSR_KVM_SYSTEM_TIME:
+		return BIT(KVM_FEATURE_CLOCKSOURCE);
+	case MSR_KVM_WALL_CLOCK_NEW:
+	case MSR_KVM_SYSTEM_TIME_NEW:
+		return BIT(KVM_FEATURE_CLOCKSOURCE2);
+	default:
+		return 0;
+	}
+}
+
+/* 0; -1: not one of KVM's; 1: the guest's CPUID does not have it, and user space insists. */
+static int check_kvm_msr(const struct vitro_vcpu *vcpu, u32 msr, bool host)
+{
+	u32 feature = feature_of_kvm_msr(msr);
+
+	if (!feature)
+		return -1;
+	return !host && vcpu->pv_enforced && !(vcpu->pv_features & feature);
+}
+
+static int get_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool host)
+{
+	int r = check_kvm_msr(vcpu, msr, host);
+
+	if (r)
+		return r;
 	switch (msr) {
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
@@ -322,7 +351,7 @@ int vitro_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool host)
 	r = get_feature_msr(vcpu, msr, value, host);
 	if (r >= 0)
 		return r;
-	r = get_kvm_msr(vcpu, msr, value);
+	r = get_kvm_msr(vcpu, msr, value, host);
 	if (r >= 0)
 		return r;
 	field = mtrr_field(vcpu, msr);
@@ -394,8 +423,12 @@ static int set_feature_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool hos
 	}
 }
 
-static int set_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
+static int set_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 {
+	int r = check_kvm_msr(vcpu, msr, host);
+
+	if (r)
+		return r;
 	switch (msr) {
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
@@ -479,7 +512,7 @@ int vitro_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 	r = set_feature_msr(vcpu, msr, value, host);
 	if (r >= 0)
 		return r;
-	r = set_kvm_msr(vcpu, msr, value);
+	r = set_kvm_msr(vcpu, msr, value, host);
 	if (r >= 0)
 		return r;
 	if (mtrr_field(vcpu, msr))

@@ -263,6 +263,8 @@ struct vitro_vcpu {
 	u64 pdpte[4];			/* (t) PAE paging: to be loaded with CR3, CR0 or CR4 */
 	u64 efer_reserved;		/* (t) EFER bits that raise #GP */
 	bool has_run;			/* (t) CPUID and APIC id are fixed now */
+	bool pv_enforced;		/* (t) KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
+	u32 pv_features;		/* (t) BIT(KVM_FEATURE_*) of its CPUID */
 
 	struct vitro_lapic *lapic;	/* (c) NULL without in-kernel irqchip */
 
@@ -314,6 +316,12 @@ struct vitro_vcpu {
 static inline bool vcpu_has(const struct vitro_vcpu *vcpu, u32 feature)
 {
 	return vcpu->guest_features & feature;
+}
+
+/* Has the guest the feature KVM_FEATURE_*? Unless user space insists, it need not be in CPUID. */
+static inline bool vcpu_pv_has(const struct vitro_vcpu *vcpu, unsigned int feature)
+{
+	return !vcpu->pv_enforced || vcpu->pv_features & BIT(feature);
 }
 
 /* Fetches @reg from the backend into its field. */

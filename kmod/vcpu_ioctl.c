@@ -8,6 +8,7 @@
 #include <asm/tsc.h>
 
 #include "../uapi/vitro.h"
+#include "attr.h"
 #include "clock.h"
 #include "cpuid.h"
 #include "ioctl.h"
@@ -255,6 +256,32 @@ static long kvmclock_ctrl(void *obj, void *data, unsigned long arg)
 	return vitro_clock_paused(obj);
 }
 
+static long has_attr(void *obj, void *data, unsigned long arg)
+{
+	return vitro_vcpu_has_attr(data);
+}
+
+static long get_attr(void *obj, void *data, unsigned long arg)
+{
+	return vitro_vcpu_get_attr(obj, data);
+}
+
+static long set_attr(void *obj, void *data, unsigned long arg)
+{
+	return vitro_vcpu_set_attr(obj, data);
+}
+
+static long enable_cap(void *obj, void *data, unsigned long arg)
+{
+	const struct kvm_enable_cap *cap = data;
+	struct vitro_vcpu *vcpu = obj;
+
+	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	vcpu->pv_enforced = cap->args[0];
+	return 0;
+}
+
 static long setup_mce(void *obj, void *data, unsigned long arg)
 {
 	return vitro_mce_setup(obj, *(u64 *)data);
@@ -315,6 +342,10 @@ static const struct vitro_ioctl vcpu_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_SET_TSC_KHZ, LOCK_NONE, set_tsc_khz),
 	VITRO_IOCTL(KVM_KVMCLOCK_CTRL, LOCK_MUTEX, kvmclock_ctrl),
 	VITRO_IOCTL(KVM_GET_STATS_FD, LOCK_ANY_MM, get_stats_fd),
+	VITRO_IOCTL(KVM_HAS_DEVICE_ATTR, LOCK_NONE, has_attr),
+	VITRO_IOCTL(KVM_GET_DEVICE_ATTR, LOCK_MUTEX, get_attr),
+	VITRO_IOCTL(KVM_SET_DEVICE_ATTR, LOCK_LOADED, set_attr),
+	VITRO_IOCTL(KVM_ENABLE_CAP, LOCK_MUTEX, enable_cap),
 	VITRO_IOCTL(KVM_X86_SETUP_MCE, LOCK_MUTEX, setup_mce),
 	VITRO_IOCTL(KVM_X86_SET_MCE, LOCK_LOADED, set_mce),
 };

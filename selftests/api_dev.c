@@ -66,6 +66,7 @@ TEST(capabilities)
 		/* What these promise is shown by the programs named. */
 		{ "CHECK_EXTENSION_VM", KVM_CAP_CHECK_EXTENSION_VM }, /* api_vm */
 		{ "CLOCKSOURCE", KVM_CAP_CLOCKSOURCE }, /* kvmclock */
+		{ "ENABLE_CAP", KVM_CAP_ENABLE_CAP }, /* api_attr: on a vCPU */
 		{ "GET_MSR_FEATURES", KVM_CAP_GET_MSR_FEATURES }, /* here: feature_msrs */
 		{ "HLT", KVM_CAP_HLT }, /* exit_misc */
 		{ "INTERNAL_ERROR_DATA", KVM_CAP_INTERNAL_ERROR_DATA }, /* exit_mmio */

@@ -436,6 +436,18 @@ TEST(request_sizes)
 	}
 }
 
+/* Attributes are elsewhere: their structure has the address. */
+static void name_attribute(unsigned int request, void *structure, void *attribute)
+{
+	struct kvm_device_attr *attr = structure;
+
+	if (_IOC_TYPE(request) == _IOC_TYPE(KVM_SET_DEVICE_ATTR) &&
+	    _IOC_SIZE(request) == sizeof(*attr) &&
+	    _IOC_NR(request) >= _IOC_NR(KVM_SET_DEVICE_ATTR) &&
+	    _IOC_NR(request) <= _IOC_NR(KVM_HAS_DEVICE_ATTR))
+		attr->addr = (uintptr_t)attribute;
+}
+
 /* Not a byte more than the structure is read or written, and none less. */
 TEST(structure_ends)
 {
@@ -459,6 +471,7 @@ TEST(structure_ends)
 				end - size + 1);
 		CHECK(ret < 0, "%s with a byte less: %ld", offered[i].name, ret);
 		memset(area, 0, 4 * PAGE_SIZE);
+		name_attribute(offered[i].request, end - size, area);
 		ret = sys_ioctl(fds[offered[i].kind], offered[i].request,
 				end - size);
 		CHECK(ret != -EFAULT, "%s up to the end of memory: %ld",

@@ -223,6 +223,23 @@ static void *msr_filter(struct fixture *f)
 	return filter;
 }
 
+/* The first attribute of the object: the XSAVE components, the TSC's offset. */
+static void *attr(struct fixture *f)
+{
+	struct kvm_device_attr *args = zeros(f);
+
+	args->addr = (uintptr_t)&buffer[64];
+	return args;
+}
+
+static void *enforce_pv(struct fixture *f)
+{
+	struct kvm_enable_cap *cap = zeros(f);
+
+	cap->cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID;
+	return cap;
+}
+
 static void *pit_config(struct fixture *f)
 {
 	struct kvm_pit_config *config = zeros(f);
@@ -500,6 +517,8 @@ static const struct scenario scenarios[] = {
 	CALL(DEV, KVM_GET_MSR_FEATURE_INDEX_LIST, 0, room_for_msr_list),
 	CALL(DEV, KVM_GET_MSRS, 0, feature_msr),
 	CALL(DEV, KVM_X86_GET_MCE_CAP_SUPPORTED, 0, zeros),
+	CALL(DEV, KVM_HAS_DEVICE_ATTR, 0, attr),
+	CALL(DEV, KVM_GET_DEVICE_ATTR, 0, attr),
 	CALL(DEV, VITRO_GET_INFO, 0, zeros),
 
 	CALL(VM, KVM_CREATE_VCPU, NEED_PIT, NULL, .again = EEXIST, .pages = true),
@@ -581,6 +600,10 @@ static const struct scenario scenarios[] = {
 	CALL(VCPU, KVM_SET_VAPIC_ADDR, NEED_ALL, zeros),
 	CALL(VCPU, KVM_X86_SETUP_MCE, NEED_ALL, mce_cap),
 	CALL(VCPU, KVM_X86_SET_MCE, NEED_ALL, mce),
+	CALL(VCPU, KVM_HAS_DEVICE_ATTR, NEED_ALL, attr),
+	CALL(VCPU, KVM_GET_DEVICE_ATTR, NEED_ALL, attr),
+	CALL(VCPU, KVM_SET_DEVICE_ATTR, NEED_ALL, attr),
+	CALL(VCPU, KVM_ENABLE_CAP, NEED_ALL, enforce_pv),
 	CALL(VCPU, KVM_SET_SIGNAL_MASK, NEED_ALL, signal_mask),
 	CALL(VCPU, VITRO_EXPLAIN_ENTRY, NEED_VCPU | NEED_SLOT, failed_entry),
 };
