@@ -15,6 +15,7 @@
 #include "backend.h"
 #include "compat.h"
 #include "cpuid.h"
+#include "steal.h"
 #include "xstate.h"
 
 #define BIT_OF(feature)		BIT(X86_FEATURE_##feature & 31)
@@ -219,6 +220,8 @@ static void kvm_leaves(struct builder *b)
 
 	e = add(b, KVM_CPUID_FEATURES, 0, 0);
 	e->eax = KVM_LEAF_FEATURES;
+	if (vitro_steal_offered())
+		e->eax |= BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_TLB_FLUSH);
 	e->ebx = 0;
 	e->ecx = 0;
 	e->edx = 0;

@@ -76,6 +76,7 @@ static const struct {
 	{ KVM_CAP_XSAVE, 1 },
 	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },
 	{ KVM_CAP_XCRS, 1 },
+	{ KVM_CAP_STEAL_TIME, IS_ENABLED(CONFIG_SCHED_INFO) },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
 	{ KVM_CAP_KVMCLOCK_CTRL, 1 },
 	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },

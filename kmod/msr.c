@@ -22,6 +22,7 @@
 #include "mce.h"
 #include "msr.h"
 #include "msr_filter.h"
+#include "steal.h"
 #include "vm.h"
 
 #define PAT_RESET	0x0007040600070406ULL
@@ -256,6 +257,8 @@ static u32 feature_of_kvm_msr(u32 msr)
 	case MSR_KVM_WALL_CLOCK_NEW:
 	case MSR_KVM_SYSTEM_TIME_NEW:
 		return BIT(KVM_FEATURE_CLOCKSOURCE2);
+	case MSR_KVM_STEAL_TIME:
+		return BIT(KVM_FEATURE_STEAL_TIME);
 	default:
 		return 0;
 	}
@@ -285,6 +288,9 @@ static int get_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool host)
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_SYSTEM_TIME_NEW:
 		*value = vcpu->msrs.system_time;
+		return 0;
+	case MSR_KVM_STEAL_TIME:
+		*value = vcpu->msrs.steal_time;
 		return 0;
 	default:
 		return -1;
@@ -438,6 +444,8 @@ static int set_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case MSR_KVM_SYSTEM_TIME_NEW:
 		vcpu->msrs.system_time = value;
 		return vitro_set_system_time(vcpu, value);
+	case MSR_KVM_STEAL_TIME:
+		return vitro_steal_set_msr(vcpu, value);
 	default:
 		return -1;
 	}

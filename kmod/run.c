@@ -26,6 +26,7 @@
 #include "hot.h"
 #include "irqchip/irqchip.h"
 #include "run.h"
+#include "steal.h"
 #include "trace.h"
 #include "vcpu_state.h"
 #include "vm.h"
@@ -297,6 +298,8 @@ static int slow_requests(struct vitro_vcpu *vcpu)
 		init_sipi(vcpu);
 	if (vitro_take_request(vcpu, VITRO_REQ_MSR_FILTER))
 		vitro_backend->msr_filter_changed(vcpu);
+	if (vitro_take_request(vcpu, VITRO_REQ_STEAL))
+		vitro_steal_update(vcpu);
 	if (vitro_take_request(vcpu, VITRO_REQ_CLOCK))
 		vitro_clock_update(vcpu);
 	/* A blocked vCPU has left the inner loop, where timers are served. */

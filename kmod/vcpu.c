@@ -22,6 +22,7 @@
 #include "irqchip/irqchip.h"
 #include "msr.h"
 #include "run.h"
+#include "steal.h"
 #include "vm.h"
 #include "xstate.h"
 
@@ -95,6 +96,7 @@ static void sched_in(struct preempt_notifier *notifier, int cpu)
 		vitro_lapic_timer_migrate(vcpu);
 	vcpu->last_cpu = cpu;
 	vitro_clock_load(vcpu);
+	vitro_steal_load(vcpu);
 }
 
 static void sched_out(struct preempt_notifier *notifier, struct task_struct *next)
@@ -102,6 +104,7 @@ static void sched_out(struct preempt_notifier *notifier, struct task_struct *nex
 	struct vitro_vcpu *vcpu = container_of(notifier, struct vitro_vcpu, preempt_notifier);
 
 	vcpu->stats.preemptions++;
+	vitro_steal_preempted(vcpu);
 	static_call(vitro_put)(vcpu);
 	WRITE_ONCE(vcpu->cpu, -1);
 }
@@ -151,6 +154,7 @@ void vitro_vcpu_load(struct vitro_vcpu *vcpu)
 	static_call(vitro_load)(vcpu, cpu);
 	vcpu->last_cpu = cpu;
 	vitro_clock_load(vcpu);
+	vitro_steal_load(vcpu);
 	put_cpu();
 }
 

@@ -64,6 +64,7 @@ enum vitro_request {
 	VITRO_REQ_TRIPLE_FAULT,	/* report KVM_EXIT_SHUTDOWN */
 	VITRO_REQ_IOAPIC_EOI,	/* report KVM_EXIT_IOAPIC_EOI */
 	VITRO_REQ_MSR_FILTER,	/* vm->msr_filter has changed */
+	VITRO_REQ_STEAL,	/* the steal-time page must be written anew */
 	VITRO_REQ_RING_FULL,	/* report KVM_EXIT_DIRTY_RING_FULL until it is not */
 };
 
@@ -138,6 +139,7 @@ struct vitro_msrs {
 	u64 power_ctl;
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK(_NEW) */
 	u64 system_time;		/* MSR_KVM_SYSTEM_TIME(_NEW) */
+	u64 steal_time;			/* MSR_KVM_STEAL_TIME */
 };
 
 /* The machine-check architecture; mce.c. */
@@ -283,6 +285,14 @@ struct vitro_vcpu {
 		bool stale;		/* (t) the last update could not be written */
 		u32 version;		/* (t) */
 	} clock;
+
+	struct vitro_stealtime {
+		u64 gpa;		/* (t) of the guest's structure */
+		u64 waited;		/* (t) what the guest has been told of, ns ... */
+		pid_t thread;		/* (t) ... by this thread */
+		bool enabled;		/* (t) */
+		bool told;		/* (t) that it is preempted */
+	} steal;
 
 	struct vitro_dirty_ring dirty_ring;
 	struct vitro_tdp_cache tdp_cache; /* (t) */
