@@ -10,7 +10,6 @@
 #define pr_fmt(fmt) "vitro: " fmt
 
 #include <linux/kvm.h>
-#include <linux/kvm_para.h>
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
@@ -22,6 +21,7 @@
 #include "backend.h"
 #include "cpuid.h"
 #include "cr.h"
+#include "hypercall.h"
 #include "insn.h"
 #include "irqchip/irqchip.h"
 #include "mmio.h"
@@ -218,25 +218,9 @@ static bool exit_wrmsr_fast(struct vitro_vcpu *vcpu)
 	return unlikely(fault) ? reject_msr_fast(vcpu, fault) : vitro_skip_insn_fast(vcpu);
 }
 
-/* No hypercall is offered but those that every KVM guest may try. */
-static int exit_hypercall(struct vitro_vcpu *vcpu)
-{
-	u64 nr = vcpu->gpr[VITRO_RAX];
-	s64 result = -KVM_ENOSYS;
-
-	if (!vitro_backend->cs_long(vcpu))
-		nr = (u32)nr;
-	if (vitro_backend->cpl(vcpu))
-		result = -KVM_EPERM;
-	else if (nr == KVM_HC_VAPIC_POLL_IRQ)
-		result = 0;
-	vcpu->gpr[VITRO_RAX] = vitro_backend->cs_long(vcpu) ? result : (u32)result;
-	return vitro_skip_insn(vcpu);
-}
-
 static bool exit_hypercall_fast(struct vitro_vcpu *vcpu)
 {
-	return exit_hypercall(vcpu) == 1;
+	return vitro_exit_hypercall(vcpu) == 1;
 }
 
 static bool exit_tdp_fault_fast(struct vitro_vcpu *vcpu)
@@ -404,7 +388,7 @@ static const struct exit_handler handlers[VITRO_NR_EXITS] = {
 	[VITRO_EXIT_IO]		  = { vitro_exit_io_fast, vitro_exit_io, true },
 	[VITRO_EXIT_RDMSR]	  = { exit_rdmsr_fast, exit_rdmsr, true },
 	[VITRO_EXIT_WRMSR]	  = { exit_wrmsr_fast, exit_wrmsr, true },
-	[VITRO_EXIT_HYPERCALL]	  = { exit_hypercall_fast, exit_hypercall, true },
+	[VITRO_EXIT_HYPERCALL]	  = { exit_hypercall_fast, vitro_exit_hypercall, true },
 	[VITRO_EXIT_CR]		  = { NULL, vitro_exit_cr, true },
 	[VITRO_EXIT_DR]		  = { NULL, vitro_exit_dr, true },
 	[VITRO_EXIT_TDP_FAULT]	  = { exit_tdp_fault_fast, exit_tdp_fault },

@@ -162,7 +162,7 @@ void vitro_flush_remote_tlbs(struct vitro_vm *vm)
 static bool has_event(struct vitro_vcpu *vcpu)
 {
 	if (vcpu->events.exception.pending || vcpu->events.exception.injected ||
-	    vcpu->events.irq.injected || vcpu->events.nmi.injected)
+	    vcpu->events.irq.injected || vcpu->events.nmi.injected || READ_ONCE(vcpu->unhalted))
 		return true;
 	if ((vcpu->events.nmi.pending || atomic_read(&vcpu->nmi_queued)) &&
 	    vitro_backend->nmi_allowed(vcpu))
@@ -180,6 +180,11 @@ bool vitro_vcpu_runnable(struct vitro_vcpu *vcpu)
 		return true;
 	if (vcpu->mp_state != KVM_MP_STATE_HALTED || !has_event(vcpu))
 		return false;
+	/*
+	 * A guest that has halted looks again at what it waited for, whoever has ended the HLT;
+	 * it sees what was written before a kick that is forgotten here, as entries are barriers.
+	 */
+	WRITE_ONCE(vcpu->unhalted, false);
 	WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
 	return true;
 }

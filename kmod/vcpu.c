@@ -56,6 +56,7 @@ void vitro_vcpu_reset(struct vitro_vcpu *vcpu, bool init)
 	memset(&vcpu->events, 0, sizeof(vcpu->events));
 	vcpu->events.user_irq = VITRO_NO_VECTOR;
 	atomic_set(&vcpu->nmi_queued, 0);
+	WRITE_ONCE(vcpu->unhalted, false);
 	memset(vcpu->dr, 0, sizeof(vcpu->dr));
 	vcpu->dr6 = DR6_RESERVED;
 	vcpu->dr7 = DR7_FIXED_1;

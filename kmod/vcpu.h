@@ -242,6 +242,7 @@ struct vitro_vcpu {
 	unsigned long init_sipi;	/* (a) VITRO_INIT_PENDING, VITRO_SIPI_PENDING */
 	u8 sipi_vector;			/* (a) valid when the SIPI bit is set */
 	int mp_state;			/* (t), read by others: KVM_MP_STATE_* */
+	bool unhalted;			/* (a) set by anyone: HLT is not to wait, once */
 
 	u64 dr[4];			/* (t) guest's DR0..DR3 */
 	u64 dr6, dr7;			/* (t) */

@@ -271,6 +271,9 @@ int vitro_set_sregs2(struct vitro_vcpu *vcpu, const struct kvm_sregs2 *sregs2)
 int vitro_get_mp_state(struct vitro_vcpu *vcpu, struct kvm_mp_state *state)
 {
 	state->mp_state = READ_ONCE(vcpu->mp_state);
+	/* There is no other word for a kick that has ended the HLT already. */
+	if (state->mp_state == KVM_MP_STATE_HALTED && READ_ONCE(vcpu->unhalted))
+		state->mp_state = KVM_MP_STATE_RUNNABLE;
 	return 0;
 }
 

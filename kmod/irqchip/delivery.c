@@ -10,6 +10,7 @@
 
 #define BROADCAST_8BIT		0xffU
 #define BROADCAST_32BIT		0xffffffffU
+#define IPI_MAP_BITS		128U
 
 static bool is_broadcast(const struct vitro_irq_msg *msg)
 {
@@ -160,6 +161,22 @@ static void deliver_shorthand(struct vitro_lapic *from, const struct vitro_irq_m
 	}
 }
 
+/* What an ICR says, but for the destination. False: nothing is to be sent. */
+static bool decode_icr(struct vitro_lapic *lapic, u32 icr, struct vitro_irq_msg *msg)
+{
+	msg->mode = icr & APIC_DM_FIXED_MASK;
+	msg->vector = icr & APIC_VECTOR_MASK;
+
+	/* The level de-assert message exists on the oldest processors only. */
+	if (msg->mode == APIC_DM_INIT && (icr & APIC_INT_LEVELTRIG) && !(icr & APIC_INT_ASSERT))
+		return false;
+	if ((msg->mode == APIC_DM_FIXED || msg->mode == APIC_DM_LOWEST) && msg->vector < 16) {
+		vitro_lapic_error(lapic, APIC_ESR_SENDILL);
+		return false;
+	}
+	return true;
+}
+
 /**
  * vitro_send_ipi() - the guest has written the interrupt command register
  * @lapic:	APIC of the calling vCPU thread
@@ -170,20 +187,12 @@ void vitro_send_ipi(struct vitro_lapic *lapic, u32 icr, u32 dest)
 {
 	struct vitro_irq_msg msg = {
 		.dest = dest,
-		.mode = icr & APIC_DM_FIXED_MASK,
-		.vector = icr & APIC_VECTOR_MASK,
 		.logical = icr & APIC_DEST_LOGICAL,
 		.wide = vitro_lapic_x2apic(lapic),
 	};
 
-	/* The level de-assert message exists on the oldest processors only. */
-	if (msg.mode == APIC_DM_INIT && (icr & APIC_INT_LEVELTRIG) && !(icr & APIC_INT_ASSERT))
+	if (!decode_icr(lapic, icr, &msg))
 		return;
-	if ((msg.mode == APIC_DM_FIXED || msg.mode == APIC_DM_LOWEST) && msg.vector < 16) {
-		vitro_lapic_error(lapic, APIC_ESR_SENDILL);
-		return;
-	}
-
 	switch (icr & APIC_DEST_ALLBUT) {
 	case APIC_DEST_SELF:
 		/* SDM, Valid Combinations for the APIC's ICR: fixed only */
@@ -202,6 +211,65 @@ void vitro_send_ipi(struct vitro_lapic *lapic, u32 icr, u32 dest)
 }
 
 /**
+ * vitro_send_ipi_map() - send an IPI to a set of vCPUs (KVM_HC_SEND_IPI)
+ * @vcpu:	the calling thread's vCPU
+ * @icr:	low half of the ICR
+ * @first:	APIC ID of the first bit of @map
+ * @map:	two words, a bit for each destination
+ *
+ * Looks at each vCPU once, whatever the guest asks for.
+ *
+ * Return: number of APICs that have taken it, or merged it with a request that waits;
+ * -EINVAL: @icr has a shorthand or a logical destination; -EOPNOTSUPP: the local APICs are
+ * user space's.
+ */
+int vitro_send_ipi_map(struct vitro_vcpu *vcpu, u32 icr, u32 first, const u64 *map)
+{
+	struct vitro_irq_msg msg = { };
+	struct vitro_vcpu *to;
+	int i, count = 0;
+
+	if (icr & (APIC_DEST_LOGICAL | APIC_DEST_ALLBUT))
+		return -EINVAL;
+	if (!vcpu->lapic)
+		return -EOPNOTSUPP;
+	if (!decode_icr(vcpu->lapic, icr, &msg))
+		return 0;
+	vitro_for_each_vcpu(i, to, vcpu->vm) {
+		u32 bit = to->id - first;
+
+		if (to->id < first || bit >= IPI_MAP_BITS)
+			continue;
+		bit = array_index_nospec(bit, IPI_MAP_BITS);
+		if (!(map[bit / 64] >> (bit % 64) & 1) || !to->lapic ||
+		    !vitro_lapic_enabled(to->lapic))
+			continue;
+		if (accept(to->lapic, &msg) >= 0)
+			count++;
+	}
+	return count;
+}
+
+/**
+ * vitro_unhalt() - let a vCPU go on from HLT, whatever it waits for (KVM_HC_KICK_CPU)
+ * @vm:	where
+ * @id:	APIC ID; need not exist
+ *
+ * If it is not halted, its next HLT does not wait.
+ *
+ * Any context.
+ */
+void vitro_unhalt(struct vitro_vm *vm, u32 id)
+{
+	struct vitro_vcpu *vcpu = vcpu_by_apic_id(vm, id);
+
+	if (!vcpu)
+		return;
+	WRITE_ONCE(vcpu->unhalted, true);
+	vitro_vcpu_wake(vcpu);
+}
+
+/**
  * vitro_deliver_msi() - deliver a message-signalled interrupt
  * @vm:		where
  * @address:	address that the device writes to
@@ -209,6 +277,7 @@ void vitro_send_ipi(struct vitro_lapic *lapic, u32 icr, u32 dest)
  *
  * That the address is one of interrupts is up to the caller: QEMU passes the
  * offset in the region of its interrupt controllers.
+ *
  * Any context. Return: as vitro_deliver()
  */
 int vitro_deliver_msi(struct vitro_vm *vm, u64 address, u32 data)

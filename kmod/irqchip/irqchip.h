@@ -37,6 +37,13 @@ int vitro_pit_reinject(struct vitro_vm *vm, const struct kvm_reinject_control *c
 
 /* Any context. KVM_IRQ_LINE(_STATUS): returns >0 delivered, 0 coalesced, <0 ignored (status) */
 int vitro_set_irq(struct vitro_vm *vm, u32 gsi, int level);
+/*
+ * Paravirtual. send_ipi_map: from the vCPU's thread to those of APIC IDs first + n for each bit n
+ * of @map's two words; how many have taken it, -EINVAL for an ICR with another destination,
+ * -EOPNOTSUPP without in-kernel APICs. unhalt: ends a HLT of the vCPU with this APIC ID, or its next.
+ */
+int vitro_send_ipi_map(struct vitro_vcpu *vcpu, u32 icr, u32 first, const u64 *map);
+void vitro_unhalt(struct vitro_vm *vm, u32 id);
 /* KVM_SIGNAL_MSI; process context */
 int vitro_send_msi(struct vitro_vm *vm, const struct kvm_msi *msi);
 

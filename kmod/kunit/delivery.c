@@ -4,6 +4,10 @@
  * priority, MSI (SDM, Determining IPI Destination; Message Signalled
  * Interrupts).
  */
+#include <linux/kvm_para.h>
+
+#include "../hypercall.h"
+#include "fake_backend.h"
 #include "irq.h"
 
 #define VECTOR		0x55
@@ -157,6 +161,78 @@ static void ipi(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, apic_read(sender, APIC_ICR) & APIC_ICR_BUSY, 0U);
 }
 
+static const struct map_case {
+	const char *name;
+	bool cs_long;
+	u64 low, high, first, icr;
+	s64 result;
+	u32 reached, nmis;
+} maps[] = {
+	{ "all", true, BIT_ULL(0x21) | 0x7, 0, 0, VECTOR, 4, 0xf },
+	{ "none", true, 0, 0, 0, VECTOR, 0, 0 },
+	{ "nobody", true, ~BIT_ULL(0x21) & ~0x7ULL, ~0ULL, 0, VECTOR, 0, 0 },
+	{ "begins at 1", true, 0x3, 0, 1, VECTOR, 2, 0x6 },
+	{ "begins at the last", true, ~0ULL, ~0ULL, 0x21, VECTOR, 1, 0x8 },
+	{ "begins after the last", true, ~0ULL, ~0ULL, 0x22, VECTOR, 0, 0 },
+	{ "does not wrap", true, ~0ULL, ~0ULL, 0xffffffff, VECTOR, 0, 0 },
+	{ "32-bit words", false, 0x7, 0x2, 0, VECTOR, 4, 0xf },
+	{ "32-bit words have no upper halves", false, BIT_ULL(0x21), BIT_ULL(33), 0, VECTOR, 0, 0 },
+	{ "NMI", true, 0x6, 0, 0, APIC_DM_NMI, 2, 0, 0x6 },
+	{ "illegal vector", true, 0x7, 0, 0, 0x0f, 0, 0 },
+	{ "reserved mode", true, 0x7, 0, 0, 0x300 | VECTOR, 0, 0 },
+	{ "logical", true, 0x7, 0, 0, APIC_DEST_LOGICAL | VECTOR, -KVM_EINVAL, 0 },
+	{ "shorthand", true, 0x7, 0, 0, APIC_DEST_ALLINC | VECTOR, -KVM_EINVAL, 0 },
+};
+TEST_PARAMS(maps);
+
+/* KVM_HC_SEND_IPI */
+static void ipi_map(struct kunit *test)
+{
+	const struct map_case *p = test->param_value;
+	struct vitro_vm *vm = test_vm(test);
+	struct vitro_vcpu *sender = vm->vcpus[1];
+	u32 nmis = 0;
+	int i;
+
+	to_fake(sender)->long_mode = p->cs_long;
+	sender->gpr[VITRO_RAX] = KVM_HC_SEND_IPI;
+	sender->gpr[VITRO_RBX] = p->low;
+	sender->gpr[VITRO_RCX] = p->high;
+	sender->gpr[VITRO_RDX] = p->first;
+	sender->gpr[VITRO_RSI] = p->icr;
+	KUNIT_EXPECT_EQ(test, vitro_exit_hypercall(sender), 1);
+	KUNIT_EXPECT_EQ(test, sender->gpr[VITRO_RAX],
+			p->cs_long ? (u64)p->result : (u32)p->result);
+	for (i = 0; i < NR_APICS; i++)
+		nmis |= atomic_read(&vm->vcpus[i]->nmi_queued) << i;
+	KUNIT_EXPECT_EQ(test, reached(test, VECTOR), p->reached);
+	KUNIT_EXPECT_EQ(test, nmis, p->nmis);
+}
+
+/* KVM_HC_KICK_CPU: ends one HLT, and is forgotten with it or by INIT. */
+static void kick(struct kunit *test)
+{
+	struct vitro_vm *vm = test_vm(test);
+	struct vitro_vcpu *vcpu = vm->vcpus[3];
+	int i;
+
+	vitro_unhalt(vm, 0x21);
+	for (i = 0; i < NR_APICS; i++)
+		KUNIT_EXPECT_EQ(test, vm->vcpus[i]->unhalted, i == 3);
+	vcpu->mp_state = KVM_MP_STATE_HALTED;
+	KUNIT_EXPECT_TRUE(test, vitro_vcpu_runnable(vcpu));
+	vcpu->mp_state = KVM_MP_STATE_HALTED;
+	KUNIT_EXPECT_FALSE(test, vitro_vcpu_runnable(vcpu));
+	vitro_unhalt(vm, 0x21);
+	vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
+	KUNIT_EXPECT_FALSE(test, vitro_vcpu_runnable(vcpu));
+	vitro_vcpu_reset(vcpu, true);
+	KUNIT_EXPECT_FALSE(test, vcpu->unhalted);
+	vitro_unhalt(vm, 0x20);
+	vitro_unhalt(vm, VITRO_MAX_VCPUS);
+	vitro_unhalt(vm, ~0U);
+}
+
 static void startup(struct kunit *test)
 {
 	struct vitro_vm *vm = test_vm(test);
@@ -257,6 +333,8 @@ static void msi(struct kunit *test)
 static struct kunit_case delivery_cases[] = {
 	KUNIT_CASE_PARAM(destination, destinations_gen_params),
 	KUNIT_CASE_PARAM(ipi, icrs_gen_params),
+	KUNIT_CASE_PARAM(ipi_map, maps_gen_params),
+	KUNIT_CASE(kick),
 	KUNIT_CASE(startup),
 	KUNIT_CASE(self_ipi_of_x2apic),
 	KUNIT_CASE(lowest_priority),
