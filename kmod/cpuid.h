@@ -25,7 +25,7 @@ void vitro_cpuid_defaults(struct vitro_vcpu *vcpu);
 int vitro_set_cpuid(struct vitro_vcpu *vcpu, const struct kvm_cpuid2 *head, void __user *entries);
 int vitro_get_cpuid(struct vitro_vcpu *vcpu, struct kvm_cpuid2 *head, void __user *entries);
 u32 vitro_cpuid_signature(struct vitro_vcpu *vcpu);
-/* CR4.OSXSAVE, XCR0 or the APIC base have changed: bits of CPUID show them. */
+/* CR4.OSXSAVE, XCR0, the APIC base or IA32_MISC_ENABLE have changed: bits of CPUID show them. */
 void vitro_cpuid_runtime(struct vitro_vcpu *vcpu);
 /* The CPUID instruction, short of advancing RIP. */
 void vitro_cpuid_execute(struct vitro_vcpu *vcpu);

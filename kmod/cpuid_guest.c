@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "cpuid.h"
 #include "hot.h"
+#include "vm.h"
 #include "xstate.h"
 
 #define BIT_OF(feature)		BIT(X86_FEATURE_##feature & 31)
@@ -86,6 +87,8 @@ struct feature_bit {
 enum { EAX, EBX, ECX, EDX };
 
 static const struct feature_bit feature_bits[] = {
+	{ 1, ECX, BIT_OF(XMM3), VITRO_GF_SSE3 },
+	{ 1, ECX, BIT_OF(MWAIT), VITRO_GF_MWAIT },
 	{ 1, ECX, BIT_OF(PCID), VITRO_GF_PCID },
 	{ 1, ECX, BIT_OF(X2APIC), VITRO_GF_X2APIC },
 	{ 1, ECX, BIT_OF(TSC_DEADLINE_TIMER), VITRO_GF_TSC_DEADLINE },
@@ -256,12 +259,18 @@ static void set_bit_if(u32 *reg, u32 bit, bool on)
 void vitro_cpuid_runtime(struct vitro_vcpu *vcpu)
 {
 	struct kvm_cpuid_entry2 *e;
+	bool mwait;
 
 	e = find(vcpu, 1, 0);
 	if (e) {
 		set_bit_if(&e->ecx, BIT_OF(OSXSAVE), vcpu_cr4(vcpu) & X86_CR4_OSXSAVE);
 		set_bit_if(&e->edx, BIT_OF(APIC),
 			   vcpu->msrs.apic_base & MSR_IA32_APICBASE_ENABLE);
+		if (READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT) {
+			mwait = vcpu->msrs.misc_enable & MSR_IA32_MISC_ENABLE_MWAIT;
+			set_bit_if(&e->ecx, BIT_OF(MWAIT), mwait);
+			set_bit_if(&vcpu->guest_features, VITRO_GF_MWAIT, mwait);
+		}
 	}
 	e = find(vcpu, 0xd, 0);
 	if (e)

@@ -93,6 +93,7 @@ static const struct {
 	{ KVM_CAP_DIRTY_LOG_RING, VITRO_DIRTY_RING_MAX * sizeof(struct kvm_dirty_gfn) },
 	{ KVM_CAP_DIRTY_LOG_RING_ACQ_REL, VITRO_DIRTY_RING_MAX * sizeof(struct kvm_dirty_gfn) },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS2, VITRO_QUIRKS },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
 	{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
 	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },

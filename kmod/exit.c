@@ -82,6 +82,8 @@ static int exit_exception(struct vitro_vcpu *vcpu)
 		vitro_queue_page_fault(vcpu, exit->exception.payload,
 				       exit->exception.error_code);
 		break;
+	case X86_TRAP_UD:
+		return vitro_exit_ud(vcpu);
 	default:
 		if (exit->exception.has_error_code)
 			vitro_queue_exception_error(vcpu, exit->exception.vector,
@@ -308,6 +310,21 @@ static int exit_skip(struct vitro_vcpu *vcpu)
 	return vitro_skip_insn(vcpu);
 }
 
+/*
+ * MONITOR, MWAIT: a guest does not send the processor to sleep. As with KVM they are NOPs, whether
+ * or not CPUID offers them, unless user space wants the #UD.
+ */
+static int exit_mwait(struct vitro_vcpu *vcpu)
+{
+	u32 disabled = READ_ONCE(vcpu->vm->disabled_quirks);
+
+	if (disabled & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS && !vcpu_has(vcpu, VITRO_GF_MWAIT)) {
+		vitro_queue_exception(vcpu, X86_TRAP_UD);
+		return 1;
+	}
+	return vitro_skip_insn(vcpu);
+}
+
 static bool exit_rdpmc(struct vitro_vcpu *vcpu)
 {
 	/* The guest has no performance counters. */
@@ -400,7 +417,7 @@ static const struct exit_handler handlers[VITRO_NR_EXITS] = {
 	[VITRO_EXIT_INVLPG]	  = { NULL, exit_unknown },
 	[VITRO_EXIT_RDPMC]	  = { exit_rdpmc, go_on },
 	[VITRO_EXIT_PAUSE]	  = { NULL, exit_pause, true },
-	[VITRO_EXIT_MWAIT]	  = { exit_ud, go_on },
+	[VITRO_EXIT_MWAIT]	  = { NULL, exit_mwait, true },
 	[VITRO_EXIT_UD_INSN]	  = { exit_ud, go_on },
 	[VITRO_EXIT_TRIPLE_FAULT] = { NULL, exit_triple_fault },
 	[VITRO_EXIT_TASK_SWITCH]  = { NULL, exit_task_switch },

@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hypercalls.
+ * Hypercalls, and the other vendor's instruction for them. Programs written for KVM may use
+ * either, as KVM replaces the one that raises #UD by the one that does not.
  */
 #include <linux/kvm_para.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+#include <asm/traps.h>
 
+#include "../uapi/vitro.h"
 #include "backend.h"
 #include "hypercall.h"
 #include "insn.h"
 #include "irqchip/irqchip.h"
 #include "vm.h"
+
+#define HYPERCALL_LEN	3
+
+static const u8 vmcall[HYPERCALL_LEN] = { 0x0f, 0x01, 0xc1 };
+static const u8 vmmcall[HYPERCALL_LEN] = { 0x0f, 0x01, 0xd9 };
 
 /* KVM_HC_SEND_IPI: two words of destinations, the APIC ID of the first, ICR. */
 static s64 send_ipi(struct vitro_vcpu *vcpu, bool cs_long)
@@ -66,3 +76,46 @@ int vitro_exit_hypercall(struct vitro_vcpu *vcpu)
 	return vitro_skip_insn(vcpu);
 }
 
+/*
+ * Replaces the instruction at RIP, if the guest could do so itself. Of the three bytes
+ * only the last differs, so another vCPU sees the one or the other.
+ */
+static void make_native(struct vitro_vcpu *vcpu, const u8 *native)
+{
+	u32 access = VITRO_ACC_WRITE | (vitro_backend->cpl(vcpu) == 3 ? VITRO_ACC_USER : 0);
+	u64 gva = vcpu_rip(vcpu) + HYPERCALL_LEN - 1;
+	struct vitro_walk walk;
+
+	/* Elsewhere a segment may be in the way; the call is made all the same. */
+	if (!vitro_backend->cs_long(vcpu) || vitro_walk_gva(vcpu, gva, access, false, &walk))
+		return;
+	vitro_guest_write(vcpu->vm, walk.gpa, &native[HYPERCALL_LEN - 1], 1);
+}
+
+/**
+ * vitro_exit_ud() - the guest has executed what raises #UD
+ * @vcpu: the vCPU
+ *
+ * Context: process context, vm->srcu held for reading.
+ * Return: 1.
+ */
+int vitro_exit_ud(struct vitro_vcpu *vcpu)
+{
+	bool fix = !(READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN);
+	bool amd = vitro_backend->id == VITRO_BACKEND_SVM;
+	u8 bytes[HYPERCALL_LEN];
+	int len = 0;
+
+	if (fix)
+		len = vitro_fetch_insn(vcpu, bytes, sizeof(bytes), false);
+	/* The page has gone meanwhile: the guest has its #PF. */
+	if (len < 0)
+		return 1;
+	if (len < HYPERCALL_LEN || memcmp(bytes, amd ? vmcall : vmmcall, HYPERCALL_LEN)) {
+		vitro_queue_exception(vcpu, X86_TRAP_UD);
+		return 1;
+	}
+	make_native(vcpu, amd ? vmmcall : vmcall);
+	vcpu->exit.insn_len = HYPERCALL_LEN;
+	return vitro_exit_hypercall(vcpu);
+}

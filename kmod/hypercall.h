@@ -10,4 +10,7 @@ struct vitro_vcpu;
 /* The processor's own hypercall instruction; vcpu->exit.insn_len is known. */
 int vitro_exit_hypercall(struct vitro_vcpu *vcpu);
 
+/* An instruction raises #UD. */
+int vitro_exit_ud(struct vitro_vcpu *vcpu);
+
 #endif /* VITRO_HYPERCALL_H */

@@ -206,6 +206,7 @@ static int set_misc_enable(struct vitro_vcpu *vcpu, u64 value, bool host)
 	const u64 unavailable = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
 				MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 	u64 old = vcpu->msrs.misc_enable;
+	bool shown;
 
 	if (!host) {
 		if ((value ^ old) & unavailable)
@@ -213,7 +214,14 @@ static int set_misc_enable(struct vitro_vcpu *vcpu, u64 value, bool host)
 		value &= ~MSR_IA32_MISC_ENABLE_EMON;
 		value |= old & MSR_IA32_MISC_ENABLE_EMON;
 	}
+	shown = READ_ONCE(vcpu->vm->disabled_quirks) & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT &&
+		(value ^ old) & MSR_IA32_MISC_ENABLE_MWAIT;
+	/* SDM: a processor without SSE3 has not that bit. */
+	if (shown && !vcpu_has(vcpu, VITRO_GF_SSE3))
+		return 1;
 	vcpu->msrs.misc_enable = value;
+	if (shown)
+		vitro_cpuid_runtime(vcpu);
 	return 0;
 }
 

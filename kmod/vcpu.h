@@ -323,6 +323,8 @@ struct vitro_vcpu {
 #define VITRO_GF_UMIP		BIT(15)
 #define VITRO_GF_AMD		BIT(16)	/* guest believes to be AMD or Hygon */
 #define VITRO_GF_SYSCALL	BIT(17)
+#define VITRO_GF_SSE3		BIT(18)
+#define VITRO_GF_MWAIT		BIT(19)
 
 static inline bool vcpu_has(const struct vitro_vcpu *vcpu, u32 feature)
 {

@@ -239,6 +239,11 @@ static long vm_enable_cap(void *obj, void *data, unsigned long arg)
 	case KVM_CAP_DIRTY_LOG_RING:
 	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
 		return vitro_dirty_ring_enable(vm, cap->args[0]);
+	case KVM_CAP_DISABLE_QUIRKS2:
+		if (cap->args[0] & ~(u64)VITRO_QUIRKS)
+			return -EINVAL;
+		WRITE_ONCE(vm->disabled_quirks, cap->args[0]);
+		return 0;
 	case KVM_CAP_MAX_VCPU_ID:
 		return set_max_vcpu_id(vm, cap->args[0]);
 	case KVM_CAP_HALT_POLL:

@@ -23,6 +23,11 @@
 
 struct vitro_irqchip;
 
+/* Of KVM_CAP_DISABLE_QUIRKS2: those that vitro has. */
+#define VITRO_QUIRKS							\
+	(KVM_X86_QUIRK_FIX_HYPERCALL_INSN | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | \
+	 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+
 #define VITRO_MAX_VCPUS		256	/* xAPIC and x2APIC ids below 256 */
 
 /*
@@ -66,6 +71,7 @@ struct vitro_vm {
 
 	bool timing;			/* VITRO_SET_TIMING */
 	bool hide_platform_info;	/* KVM_CAP_MSR_PLATFORM_INFO; written under lock */
+	u32 disabled_quirks;		/* KVM_X86_QUIRK_*; written under lock */
 	u32 nr_mmu_pages;		/* KVM_SET_NR_MMU_PAGES; written under lock */
 	u32 max_vcpu_id;		/* lock: KVM_CAP_MAX_VCPU_ID, plus 1; 0: not set */
 	u32 halt_poll_ns;		/* KVM_CAP_HALT_POLL; written under lock */

@@ -78,8 +78,6 @@ static void vm_insns_guest(uint64_t arg)
 	EXPECT_UD("encls");
 	EXPECT_UD("enclv");
 	EXPECT_UD("pconfig");
-	EXPECT_UD("monitor %%rax, %%ecx, %%edx");
-	EXPECT_UD("mwait %%eax, %%ecx");
 	EXPECT_UD("rsm");
 	/* GETSEC raises #UD as long as CR4.SMXE is clear. */
 	EXPECT_UD(".byte 0x0f, 0x37");

@@ -131,6 +131,47 @@ TEST(hypercall)
 	EXPECT_DONE(vcpu);
 }
 
+extern const uint8_t foreign_insn[];
+
+/* The instruction that this processor does not have. */
+static __attribute__((noinline, noclone)) uint64_t foreign_hypercall(uint64_t is_amd)
+{
+	volatile uint8_t *insn = (uint8_t *)foreign_insn;
+	uint64_t rax = KVM_HC_VAPIC_POLL_IRQ;
+	int vector;
+
+	insn[2] = is_amd ? 0xc1 : 0xd9;
+	vector = GUEST_TRY(".globl foreign_insn\nforeign_insn: .byte 0x0f, 0x01, 0xd9",
+			   : "+a"(rax) : : "memory");
+	return vector == GUEST_NO_TRAP ? rax : (uint64_t)vector << 32;
+}
+
+static void foreign_guest(uint64_t is_amd)
+{
+	G_CHECK_EQ(foreign_hypercall(is_amd), 0);
+	/* It is the right one now. */
+	G_CHECK_EQ(((volatile const uint8_t *)foreign_insn)[2], is_amd ? 0xd9 : 0xc1);
+	guest_sync(1, 0);
+	G_CHECK_EQ(foreign_hypercall(is_amd), (uint64_t)VECTOR_UD << 32);
+	G_CHECK_EQ(((volatile const uint8_t *)foreign_insn)[2], is_amd ? 0xc1 : 0xd9);
+}
+
+TEST(foreign_hypercall)
+{
+	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, foreign_guest);
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_DISABLE_QUIRKS2 };
+
+	if (!(kvm_has(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN))
+		test_skip("the quirk cannot be turned off");
+	vcpu_arg(vcpu, host_is_amd());
+	EXPECT_SYNC(vcpu, 1);
+	cap.args[0] = 1ULL << 31;
+	CHECK_ERR(sys_ioctl(vcpu->vm->fd, KVM_ENABLE_CAP, &cap), EINVAL);
+	cap.args[0] = KVM_X86_QUIRK_FIX_HYPERCALL_INSN;
+	CHECK_OK(sys_ioctl(vcpu->vm->fd, KVM_ENABLE_CAP, &cap));
+	EXPECT_DONE(vcpu);
+}
+
 static uint64_t amd;
 
 static uint64_t user_hypercall(void)
@@ -378,31 +419,85 @@ TEST(no_vmx)
 	no_nested(no_vmx_guest);
 }
 
+#define CPUID_MWAIT		(1U << 3)	/* leaf 1, ECX */
+#define MSR_MISC_ENABLE		0x1a0
+#define MISC_ENABLE_MWAIT	(1ULL << 18)
+
 static void mwait_guest(uint64_t arg)
 {
-	int vector;
+	uint64_t misc = rdmsr(MSR_MISC_ENABLE);
+	uint32_t regs[4];
+	int monitor, mwait, stage;
 
 	(void)arg;
-	vector = GUEST_TRY("monitor", : : "a"(GPA_FREE), "c"(0), "d"(0)
-			   : "memory");
-	guest_sync(1, vector);
-	vector = GUEST_TRY("mwait", : : "a"(0), "c"(0) : "memory");
-	guest_sync(2, vector);
+	for (stage = 1; ; stage++) {
+		monitor = GUEST_TRY("monitor", : : "a"(GPA_FREE), "c"(0), "d"(0) : "memory");
+		mwait = GUEST_TRY("mwait", : : "a"(0), "c"(0) : "memory");
+		G_CHECK_EQ(monitor, mwait);
+		cpuid(1, 0, regs);
+		guest_sync(stage, (regs[2] & CPUID_MWAIT) << 8 | (mwait & 0xff));
+		misc ^= MISC_ENABLE_MWAIT;
+		G_CHECK_EQ(wrmsr_try(MSR_MISC_ENABLE, misc), GUEST_NO_TRAP);
+		G_CHECK_EQ(rdmsr(MSR_MISC_ENABLE), misc);
+	}
 }
 
-/* CPUID does not offer them. KVM has always let them pass as NOPs. */
+/* CPUID does not offer them. KVM has always let them pass as NOPs, which can be turned off. */
 TEST(monitor_mwait)
 {
+	static const struct {
+		uint64_t disabled;
+		uint64_t is;		/* what the guest sees after it changed IA32_MISC_ENABLE */
+	} steps[] = {
+		{ KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS, VECTOR_UD },
+		{ 0, 0xff },
+		{ KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT, CPUID_MWAIT << 8 | 0xff },
+		{ KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT, 0xff },
+		{ KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS,
+		  CPUID_MWAIT << 8 | 0xff },
+		{ KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS,
+		  VECTOR_UD },
+		{ 0, 0xff },
+	};
 	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, mwait_guest);
-	int stage;
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_DISABLE_QUIRKS2 };
+	unsigned int i;
 
-	for (stage = 1; stage <= 2; stage++) {
-		EXPECT_SYNC(vcpu, stage);
-		CHECK((int)vcpu->call.b == GUEST_NO_TRAP ||
-		      (int)vcpu->call.b == VECTOR_UD, "vector %d",
-		      (int)vcpu->call.b);
+	CHECK(kvm_has(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS,
+	      "not offered");
+	EXPECT_SYNC(vcpu, 1);
+	CHECK_EQ(vcpu->call.b, 0xff);
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		cap.args[0] = steps[i].disabled;
+		REQUIRE_OK(sys_ioctl(vcpu->vm->fd, KVM_ENABLE_CAP, &cap));
+		EXPECT_SYNC(vcpu, i + 2);
+		if (!CHECK_EQ(vcpu->call.b, steps[i].is))
+			test_note("in step %u", i);
 	}
-	EXPECT_DONE(vcpu);
+}
+
+static void no_sse3_guest(uint64_t arg)
+{
+	uint64_t misc = rdmsr(MSR_MISC_ENABLE);
+
+	(void)arg;
+	G_CHECK_EQ(wrmsr_try(MSR_MISC_ENABLE, misc ^ MISC_ENABLE_MWAIT), VECTOR_GP);
+	G_CHECK_EQ(rdmsr(MSR_MISC_ENABLE), misc);
+	guest_done();
+}
+
+/* SDM, IA32_MISC_ENABLE: setting the bit where there is no SSE3 raises #GP. */
+TEST(mwait_needs_sse3)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_DISABLE_QUIRKS2 };
+	struct vm *vm = vm_new(0);
+
+	CHECK(kvm_has(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT,
+	      "not offered");
+	cap.args[0] = KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT;
+	REQUIRE_OK(sys_ioctl(vm->fd, KVM_ENABLE_CAP, &cap));
+	cpuid_find(kvm_supported_cpuid(), 1, 0)->ecx &= ~1U;
+	EXPECT_DONE(vcpu_new(vm, 0, no_sse3_guest));
 }
 
 static void rdpmc_guest(uint64_t arg)

@@ -133,6 +133,8 @@ static const struct feature_case {
 	u32 features;
 } features[] = {
 	{ "nothing", { 1, 0, 0, 0, 0, 0, 0 }, 0 },
+	{ "SSE3", { .function = 1, .ecx = BIT(0) }, VITRO_GF_SSE3 },
+	{ "MWAIT", { .function = 1, .ecx = BIT(3) }, VITRO_GF_MWAIT },
 	{ "PCID", { .function = 1, .ecx = BIT(17) }, VITRO_GF_PCID },
 	{ "x2APIC", { .function = 1, .ecx = BIT(21) }, VITRO_GF_X2APIC },
 	{ "TSC deadline", { .function = 1, .ecx = BIT(24) }, VITRO_GF_TSC_DEADLINE },
