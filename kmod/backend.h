@@ -125,7 +125,7 @@ struct vitro_tdp_format {
  *		loads vcpu->pdpte when the instruction would
  * @set_cr4:	likewise
  * @set_efer:	likewise
- * @set_dr7:	set the guest's DR7
+ * @set_dr7:	the DR7 that the guest runs with: its own or a debugger's
  * @cpl:	current privilege level
  * @cs_long:	is the code segment a 64-bit one?
  * @get_msr:	MSRs that live in VMCS, VMCB or in hardware (STAR, LSTAR, CSTAR,
@@ -133,7 +133,10 @@ struct vitro_tdp_format {
  *		vendor-specific ones). 0; 1: no such MSR (the guest gets #GP)
  * @set_msr:	set one of them. 0; 1: no such MSR or value refused
  * @write_tsc_offset: vcpu->tsc_offset has changed
- * @update_exceptions: vcpu->guest_debug or similar has changed
+ * @update_exceptions: vcpu->guest_debug has changed. KVM_GUESTDBG_SINGLESTEP: each entry shall
+ *		end after one instruction, or after the event that it injects
+ * @end_step:	IRQs off, after such an entry: vcpu->rflags become the guest's own again, @exit
+ *		VITRO_EXIT_STEP if the step has been completed
  * @cpuid_changed: vcpu->guest_features has changed: adjust controls
  * @msr_filter_changed: vm->msr_filter has changed: no MSR that it forbids may be left
  *		that the guest reaches without an exit
@@ -201,6 +204,7 @@ struct vitro_backend {
 	int (*set_msr)(struct vitro_vcpu *vcpu, u32 msr, u64 value);
 	void (*write_tsc_offset)(struct vitro_vcpu *vcpu);
 	void (*update_exceptions)(struct vitro_vcpu *vcpu);
+	void (*end_step)(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
 	void (*cpuid_changed)(struct vitro_vcpu *vcpu);
 	void (*msr_filter_changed)(struct vitro_vcpu *vcpu);
 	void (*set_root)(struct vitro_vcpu *vcpu, u64 root_hpa);

@@ -15,6 +15,7 @@
 #include "attr.h"
 #include "backend.h"
 #include "cpuid.h"
+#include "debug.h"
 #include "dev.h"
 #include "dirty_ring.h"
 #include "ioctl.h"
@@ -73,6 +74,8 @@ static const struct {
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
 	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
+	{ KVM_CAP_SET_GUEST_DEBUG, 1 },
+	{ KVM_CAP_SET_GUEST_DEBUG2, VITRO_GUESTDBG_FLAGS },
 	{ KVM_CAP_XSAVE, 1 },
 	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },
 	{ KVM_CAP_XCRS, 1 },

@@ -12,6 +12,7 @@
 
 #include "backend.h"
 #include "compat.h"
+#include "debug.h"
 #include "insn.h"
 #include "irqchip/irqchip.h"
 #include "trace.h"
@@ -247,7 +248,7 @@ void vitro_deliver_payload(struct vitro_vcpu *vcpu)
 		/* B0..B3 are renewed, BD, BS and BT stay until cleared. */
 		vcpu->dr6 = (vcpu->dr6 & ~0xfULL) | (payload & DR6_WRITABLE);
 		vcpu->dr7 &= ~DR7_GD;
-		vitro_backend->set_dr7(vcpu, vcpu->dr7);
+		vitro_update_dr7(vcpu);
 	}
 }
 
@@ -331,6 +332,31 @@ static void inject_waiting_irq(struct vitro_vcpu *vcpu)
 		inject_irq(vcpu, vector, false);
 }
 
+/* NMIs and interrupts, unless something else is on its way at this entry (@busy). */
+static void inject_interrupts(struct vitro_vcpu *vcpu, bool busy)
+{
+	const struct vitro_backend *b = vitro_backend;
+
+	if (vcpu->events.nmi.pending) {
+		if (!busy && b->nmi_allowed(vcpu)) {
+			vcpu->events.nmi.pending--;
+			inject_nmi(vcpu, false);
+			busy = true;
+		}
+		if (vcpu->events.nmi.pending)
+			b->request_nmi_window(vcpu);
+	}
+
+	if (irq_waiting(vcpu)) {
+		if (!busy && static_call(vitro_irq_allowed)(vcpu))
+			inject_waiting_irq(vcpu);
+		if (irq_waiting(vcpu))
+			b->request_irq_window(vcpu);
+	} else if (window_wanted(vcpu)) {
+		b->request_irq_window(vcpu);
+	}
+}
+
 /**
  * vitro_inject_events() - hand the most urgent event to the processor
  * @vcpu: the vCPU, hot
@@ -356,24 +382,9 @@ void vitro_inject_events(struct vitro_vcpu *vcpu)
 	}
 
 	collect_nmis(vcpu);
-	if (vcpu->events.nmi.pending) {
-		if (!busy && b->nmi_allowed(vcpu)) {
-			vcpu->events.nmi.pending--;
-			inject_nmi(vcpu, false);
-			busy = true;
-		}
-		if (vcpu->events.nmi.pending)
-			b->request_nmi_window(vcpu);
-	}
-
-	if (irq_waiting(vcpu)) {
-		if (!busy && static_call(vitro_irq_allowed)(vcpu))
-			inject_waiting_irq(vcpu);
-		if (irq_waiting(vcpu))
-			b->request_irq_window(vcpu);
-	} else if (window_wanted(vcpu)) {
-		b->request_irq_window(vcpu);
-	}
+	/* A debugger may want to see one thread of execution only. */
+	if (likely(!vitro_debugged(vcpu, KVM_GUESTDBG_BLOCKIRQ)))
+		inject_interrupts(vcpu, busy);
 
 	if (vcpu->lapic)
 		b->update_tpr(vcpu, vitro_lapic_get_tpr(vcpu), vitro_lapic_irr_class(vcpu));

@@ -21,8 +21,11 @@
 #include "backend.h"
 #include "cpuid.h"
 #include "cr.h"
+#include "debug.h"
+#include "emul/emul.h"
 #include "hypercall.h"
 #include "insn.h"
+#include "insn_mode.h"
 #include "irqchip/irqchip.h"
 #include "mmio.h"
 #include "msr.h"
@@ -70,14 +73,27 @@ static bool exit_tpr(struct vitro_vcpu *vcpu)
 	return true;
 }
 
+/* INT3, before it has executed. */
+static int breakpoint(struct vitro_vcpu *vcpu)
+{
+	if (vitro_debugged(vcpu, KVM_GUESTDBG_USE_SW_BP))
+		return vitro_debug_exit(vcpu, X86_TRAP_BP, 0);
+	vitro_queue_exception(vcpu, X86_TRAP_BP);
+	return 1;
+}
+
 static int exit_exception(struct vitro_vcpu *vcpu)
 {
 	const struct vitro_exit *exit = &vcpu->exit;
 
 	switch (exit->exception.vector) {
 	case X86_TRAP_DB:
+		if (vitro_debugged(vcpu, KVM_GUESTDBG_USE_HW_BP))
+			return vitro_debug_exit(vcpu, X86_TRAP_DB, exit->exception.payload);
 		vitro_queue_db(vcpu, exit->exception.payload);
 		break;
+	case X86_TRAP_BP:
+		return breakpoint(vcpu);
 	case X86_TRAP_PF:
 		vitro_queue_page_fault(vcpu, exit->exception.payload,
 				       exit->exception.error_code);
@@ -338,6 +354,34 @@ static bool exit_ud(struct vitro_vcpu *vcpu)
 	return true;
 }
 
+static int exit_step(struct vitro_vcpu *vcpu)
+{
+	if (vcpu->exit.exception.pushed_flags)
+		vitro_debug_clear_pushed(vcpu);
+	return vitro_debug_step_done(vcpu, vcpu->exit.exception.payload);
+}
+
+/* The guest's INT n is to push RFLAGS without the trap flag that steps it. */
+static int exit_soft_int(struct vitro_vcpu *vcpu)
+{
+	u8 bytes[EMUL_MAX_INSN];
+	struct emul_insn insn;
+	int n, len;
+
+	n = vitro_fetch_insn(vcpu, bytes, sizeof(bytes), false);
+	if (n == -EFAULT)
+		return 1;
+	if (n < 0)
+		return vitro_emulation_failed(vcpu, NULL, 0);
+	len = emul_insn_length(&insn, vitro_insn_mode(vcpu), bytes, n);
+	if (len > 0 && emul_insn_id(&insn) == 0xcc)
+		return breakpoint(vcpu);
+	/* Anything else: another vCPU has changed the code meanwhile. */
+	if (len > 0 && emul_insn_id(&insn) == 0xcd)
+		vitro_requeue_irq(vcpu, bytes[len - 1], true, len);
+	return 1;
+}
+
 static int exit_triple_fault(struct vitro_vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
@@ -424,6 +468,8 @@ static const struct exit_handler handlers[VITRO_NR_EXITS] = {
 	[VITRO_EXIT_MCE]	  = { NULL, go_on },
 	[VITRO_EXIT_ENTRY_FAILED] = { NULL, exit_entry_failed },
 	[VITRO_EXIT_RESUME]	  = { enter_again, go_on },
+	[VITRO_EXIT_STEP]	  = { NULL, exit_step },
+	[VITRO_EXIT_SOFT_INT]	  = { NULL, exit_soft_int },
 	[VITRO_EXIT_UNKNOWN]	  = { NULL, exit_unknown },
 };
 

@@ -40,6 +40,8 @@
 	X(MCE,		mce)		\
 	X(ENTRY_FAILED,	entry_failed)	\
 	X(RESUME,	resume)		\
+	X(STEP,		step)		\
+	X(SOFT_INT,	soft_int)	\
 	X(UNKNOWN,	unknown)
 
 enum vitro_exit_reason {
@@ -60,7 +62,8 @@ enum vitro_exit_reason {
  * @reason:	VITRO_EXIT_*. RESUME: the backend has dealt with it wholly, enter
  *		again. UD_INSN: an instruction that vitro does not offer (VMX,
  *		SVM, ...), to be answered with #UD. CACHE: INVD or WBINVD.
- *		MWAIT: MONITOR or MWAIT.
+ *		MWAIT: MONITOR or MWAIT. STEP: the single step that a debugger wants
+ *		has ended; exception.payload has the other DR6 bits. SOFT_INT: INT n or INT3.
  * @insn_len:	bytes of the instruction that caused the exit; 0 where the
  *		processor does not tell (the common code then decodes it)
  * @cs_key:	where @insn_len is 0 in the inner loop: of equal keys, hardware reason, code segment and
@@ -73,6 +76,7 @@ enum vitro_exit_reason {
  * @io.port, @io.size: port and operand bytes (1, 2, 4)
  * @io.in, @io.string, @io.rep: direction; INS/OUTS; with a REP prefix
  * @exception.vector, .error_code, .has_error_code: an intercepted exception
+ * @exception.pushed_flags: STEP: RFLAGS have been pushed with the trap flag that made the step
  * @exception.payload: CR2 of a #PF, new DR6 bits of a #DB, otherwise 0
  * @cr.cr: control register number; @cr.gpr: general register number
  * @cr.op: one of VITRO_CR_*; @cr.value: operand of LMSW
@@ -101,6 +105,7 @@ struct vitro_exit {
 		struct {
 			u8 vector;
 			bool has_error_code;
+			bool pushed_flags;
 			u32 error_code;
 			u64 payload;
 		} exception;

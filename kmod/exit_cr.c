@@ -11,6 +11,7 @@
 #include "backend.h"
 #include "cpuid.h"
 #include "cr.h"
+#include "debug.h"
 #include "insn.h"
 #include "irqchip/irqchip.h"
 #include "vm.h"
@@ -332,7 +333,9 @@ int vitro_exit_dr(struct vitro_vcpu *vcpu)
 	}
 	if (dr == 4 || dr == 5)
 		dr += 2;
-	if (vcpu->dr7 & DR7_GD) {
+	if (vcpu->active_dr7 & DR7_GD) {
+		if (vitro_debugged(vcpu, KVM_GUESTDBG_USE_HW_BP))
+			return vitro_debug_exit(vcpu, X86_TRAP_DB, DR6_BD);
 		vitro_queue_db(vcpu, DR6_BD);
 		return 1;
 	}
@@ -352,7 +355,7 @@ int vitro_exit_dr(struct vitro_vcpu *vcpu)
 		vcpu->dr6 = (value & DR6_WRITABLE) | DR6_FIXED_ONES;
 	} else if (dr == 7) {
 		vcpu->dr7 = (value & DR7_WRITABLE) | DR7_FIXED_1;
-		vitro_backend->set_dr7(vcpu, vcpu->dr7);
+		vitro_update_dr7(vcpu);
 	} else {
 		vcpu->dr[dr & 3] = value;
 	}

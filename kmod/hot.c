@@ -12,6 +12,7 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
 
+#include "debug.h"
 #include "hot.h"
 #include "insn.h"
 #include "vcpu.h"
@@ -44,7 +45,7 @@ static void restore_xcr0(struct vitro_vcpu *vcpu)
 }
 
 /**
- * vitro_hot_debug_load() - put the guest's enabled breakpoints into the processor
+ * vitro_hot_debug_load() - put the guest's, or its debugger's, enabled breakpoints into the processor
  * @vcpu: the vCPU
  *
  * The kernel's own are turned off before the addresses change: they would
@@ -57,18 +58,21 @@ static void restore_xcr0(struct vitro_vcpu *vcpu)
  */
 void vitro_hot_debug_load(struct vitro_vcpu *vcpu)
 {
-	if (likely(!(vcpu->dr7 & DR7_ENABLED)))
+	const u64 *dr;
+
+	if (likely(!(vcpu->active_dr7 & DR7_ENABLED)))
 		return;
+	dr = vitro_debugged(vcpu, KVM_GUESTDBG_USE_HW_BP) ? vcpu->debug_dr : vcpu->dr;
 	if (hw_breakpoint_active())
 		set_debugreg(0, 7);
 	get_debugreg(vcpu->host_dr[0], 0);
 	get_debugreg(vcpu->host_dr[1], 1);
 	get_debugreg(vcpu->host_dr[2], 2);
 	get_debugreg(vcpu->host_dr[3], 3);
-	set_debugreg(vcpu->dr[0], 0);
-	set_debugreg(vcpu->dr[1], 1);
-	set_debugreg(vcpu->dr[2], 2);
-	set_debugreg(vcpu->dr[3], 3);
+	set_debugreg(dr[0], 0);
+	set_debugreg(dr[1], 1);
+	set_debugreg(dr[2], 2);
+	set_debugreg(dr[3], 3);
 	vcpu->dr_loaded = true;
 }
 

@@ -34,7 +34,11 @@ enum emul_mode vitro_insn_mode(struct vitro_vcpu *vcpu)
 	return cs.db ? EMUL_PROT32 : EMUL_PROT16;
 }
 
-static u64 linear_rip(struct vitro_vcpu *vcpu)
+/**
+ * vitro_linear_rip() - linear address of the instruction at RIP
+ * @vcpu: the vCPU
+ */
+u64 vitro_linear_rip(struct vitro_vcpu *vcpu)
 {
 	struct kvm_segment cs;
 
@@ -72,7 +76,7 @@ static int fetch_in_page(struct vitro_vcpu *vcpu, u64 gva, u8 *bytes, unsigned i
  */
 int vitro_fetch_insn(struct vitro_vcpu *vcpu, u8 *bytes, unsigned int max, bool atomic)
 {
-	u64 gva = linear_rip(vcpu);
+	u64 gva = vitro_linear_rip(vcpu);
 	unsigned int first = min_t(unsigned int, max, PAGE_SIZE - offset_in_page(gva));
 	struct vitro_walk walk;
 	int err;
@@ -179,7 +183,7 @@ static noinline bool find_plain(struct vitro_vcpu *vcpu)
 {
 	u32 bytes, opcode = plain[vcpu->exit.reason].opcode;
 	unsigned int len = plain[vcpu->exit.reason].len;
-	u64 gva = linear_rip(vcpu);
+	u64 gva = vitro_linear_rip(vcpu);
 	u32 access = vitro_fetch_access(vcpu);
 	const u32 __user *code;
 	struct vitro_walk walk;
@@ -316,10 +320,8 @@ bool vitro_complete_exit_decode(struct vitro_vcpu *vcpu, int *r)
 }
 
 /**
- * vitro_step_trap() - an instruction that was skipped has completed with RFLAGS.TF set
+ * vitro_step_trap() - an instruction that vitro has completed or skipped, with RFLAGS.TF set
  * @vcpu: the vCPU
- *
- * Apart from @skip of struct vitro_backend, as next to nobody needs it.
  */
 void vitro_step_trap(struct vitro_vcpu *vcpu)
 {

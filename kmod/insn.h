@@ -34,6 +34,9 @@ int vitro_fetch_insn(struct vitro_vcpu *vcpu, u8 *bytes, unsigned int max, bool 
 /* Finds out what the processor did not tell about vcpu->exit: length, registers. */
 bool vitro_complete_exit_decode(struct vitro_vcpu *vcpu, int *r);
 
+/* Where the instruction at RIP is, as a linear address. */
+u64 vitro_linear_rip(struct vitro_vcpu *vcpu);
+
 /* Gets past the instruction that caused vcpu->exit, single-step trap included. Returns 1. */
 int vitro_skip_insn(struct vitro_vcpu *vcpu);
 

@@ -552,7 +552,7 @@ static int emulation_done(struct vitro_vcpu *vcpu, u64 old_rip)
 		vitro_backend->set_shadow(vcpu, 0);
 	/* Each iteration of a string instruction is a step. */
 	if (traced && (vcpu_rip(vcpu) != old_rip || vcpu->emul->ctx.again))
-		vitro_queue_db(vcpu, DR6_BS);
+		vitro_step_trap(vcpu);
 	if (vcpu->io.pio.pending) {
 		vcpu->io.pio.pending = false;
 		vitro_fill_io_exit(vcpu);

@@ -22,6 +22,7 @@
 #include "backend.h"
 #include "clock.h"
 #include "compat.h"
+#include "debug.h"
 #include "dirty_ring.h"
 #include "hot.h"
 #include "irqchip/irqchip.h"
@@ -340,6 +341,24 @@ static void account_time(struct vitro_vcpu *vcpu)
 	vcpu->exit_tsc = 0;
 }
 
+/* From one entry to its exit, IRQs off. */
+static __always_inline void enter_once(struct vitro_vcpu *vcpu)
+{
+	if (unlikely(vcpu->timing))
+		account_time(vcpu);
+	if (trace_vitro_entry_enabled())
+		trace_vitro_entry(vcpu->id, vcpu_rip(vcpu));
+
+	static_call(vitro_enter)(vcpu, &vcpu->exit);
+
+	WRITE_ONCE(vcpu->mode, VITRO_OUTSIDE_GUEST);
+	vcpu->stats.exit_count[vcpu->exit.reason]++;
+	if (unlikely(vcpu->timing))
+		vcpu->exit_tsc = rdtsc();
+	if (trace_vitro_exit_enabled())
+		trace_vitro_exit(vcpu->id, vcpu_rip(vcpu), &vcpu->exit);
+}
+
 /*
  * IRQs stay off from the first entry to the last exit. That a signal or a
  * reschedule is due need be checked only once, by the caller: whoever makes
@@ -358,26 +377,31 @@ static bool inner_loop(struct vitro_vcpu *vcpu)
 			WRITE_ONCE(vcpu->mode, VITRO_OUTSIDE_GUEST);
 			return false;
 		}
-		if (unlikely(vcpu->timing))
-			account_time(vcpu);
-		if (trace_vitro_entry_enabled())
-			trace_vitro_entry(vcpu->id, vcpu_rip(vcpu));
-
-		static_call(vitro_enter)(vcpu, &vcpu->exit);
-
-		WRITE_ONCE(vcpu->mode, VITRO_OUTSIDE_GUEST);
-		vcpu->stats.exit_count[vcpu->exit.reason]++;
-		if (unlikely(vcpu->timing))
-			vcpu->exit_tsc = rdtsc();
-		if (trace_vitro_exit_enabled())
-			trace_vitro_exit(vcpu->id, vcpu_rip(vcpu), &vcpu->exit);
-
+		enter_once(vcpu);
 		if (!vitro_handle_exit_fast(vcpu))
 			return true;
 		vcpu->stats.fast_exits++;
 		if (unlikely(test_preempt_need_resched()))
 			return false;
 	}
+}
+
+/*
+ * A debugger single-steps: one entry, then a look whether the instruction has completed. As in
+ * the inner loop otherwise.
+ */
+static noinline bool step(struct vitro_vcpu *vcpu)
+{
+	vitro_debug_begin_step(vcpu);
+	/* Pairs with vitro_vcpu_kick(). */
+	smp_store_mb(vcpu->mode, VITRO_IN_GUEST);
+	if (READ_ONCE(vcpu->requests) && !fast_requests(vcpu)) {
+		WRITE_ONCE(vcpu->mode, VITRO_OUTSIDE_GUEST);
+		return false;
+	}
+	enter_once(vcpu);
+	vitro_backend->end_step(vcpu, &vcpu->exit);
+	return !vitro_handle_exit_fast(vcpu);
 }
 
 /* 1: go on; 0: to user space; -errno. */
@@ -394,7 +418,8 @@ static int enter_guest(struct vitro_vcpu *vcpu)
 	if (!xfer_to_guest_mode_work_pending()) {
 		vitro_hot_debug_load(vcpu);
 		static_call_cond(vitro_begin)(vcpu);
-		exited = inner_loop(vcpu);
+		exited = unlikely(vitro_debugged(vcpu, KVM_GUESTDBG_SINGLESTEP)) ?
+			 step(vcpu) : inner_loop(vcpu);
 		static_call_cond(vitro_end)(vcpu);
 		vitro_hot_debug_restore(vcpu);
 	}
@@ -440,6 +465,8 @@ static int run_loop(struct vitro_vcpu *vcpu)
 	int r;
 
 	for (;;) {
+		if (vitro_debug_stepped(vcpu))
+			return vitro_debug_step_done(vcpu, 0);
 		if (READ_ONCE(vcpu->requests)) {
 			r = slow_requests(vcpu);
 			if (r <= 0)

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "cpuid.h"
 #include "cr.h"
+#include "debug.h"
 #include "dev.h"
 #include "dirty_ring.h"
 #include "hot.h"
@@ -75,7 +76,7 @@ void vitro_vcpu_reset(struct vitro_vcpu *vcpu, bool init)
 	vitro_backend->set_cr0(vcpu, X86_CR0_ET |
 			       (init ? old_cr0 & (X86_CR0_CD | X86_CR0_NW) :
 				       X86_CR0_CD | X86_CR0_NW));
-	vitro_backend->set_dr7(vcpu, vcpu->dr7);
+	vitro_update_dr7(vcpu);
 	vitro_backend->flush_guest_tlb(vcpu);
 	vitro_cpuid_runtime(vcpu);
 

@@ -248,7 +248,13 @@ struct vitro_vcpu {
 	u64 dr6, dr7;			/* (t) */
 	u64 host_dr[4];			/* (t) while the guest's are loaded */
 	bool dr_loaded;			/* (t) DR0..DR3 are the guest's */
-	u32 guest_debug;		/* (t) KVM_GUESTDBG_* */
+	u64 active_dr7;			/* (t) that the guest runs with: its own or the debugger's */
+	u32 guest_debug;		/* (t) KVM_GUESTDBG_* in force */
+	bool step_begun;		/* (t) a debugger's single step is under way ... */
+	bool step_stuck;		/* (t) ... and a trap has come without RIP moved */
+	u8 step_insn;			/* (t) VITRO_STEP_* */
+	u64 step_rip;			/* (t) ... from here */
+	u64 debug_dr[4], debug_dr7;	/* (t) the debugger's, for USE_HW_BP */
 
 	u64 tsc_offset;			/* (t) guest TSC = host TSC + offset */
 	u64 xcr0;			/* (t) guest's XCR0 */
@@ -439,7 +445,7 @@ static inline void vitro_forget_sites(struct vitro_vcpu *vcpu)
 		vcpu->sites[i].cs_key = 0;
 }
 
-/* insn.c: an instruction that was skipped has completed with RFLAGS.TF set. */
+/* insn.c: an instruction that vitro has completed or skipped, with RFLAGS.TF set. */
 void vitro_step_trap(struct vitro_vcpu *vcpu);
 
 /* vcpu.c */

@@ -11,6 +11,7 @@
 #include "attr.h"
 #include "clock.h"
 #include "cpuid.h"
+#include "debug.h"
 #include "ioctl.h"
 #include "irqchip/irqchip.h"
 #include "mce.h"
@@ -302,6 +303,11 @@ static long explain_entry(void *obj, void *data, unsigned long arg)
 	return 0;
 }
 
+static long set_guest_debug(void *obj, void *data, unsigned long arg)
+{
+	return vitro_set_guest_debug(obj, data);
+}
+
 static long translate(void *obj, void *data, unsigned long arg)
 {
 	return vitro_translate(obj, data);
@@ -336,6 +342,7 @@ static const struct vitro_ioctl vcpu_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_GET_DEBUGREGS, LOCK_LOADED, get_debugregs),
 	VITRO_IOCTL(KVM_SET_DEBUGREGS, LOCK_LOADED, set_debugregs),
 	VITRO_IOCTL(KVM_TRANSLATE, LOCK_LOADED, translate),
+	VITRO_IOCTL(KVM_SET_GUEST_DEBUG, LOCK_LOADED, set_guest_debug),
 	VITRO_IOCTL(KVM_INTERRUPT, LOCK_MUTEX, interrupt),
 	VITRO_IOCTL(KVM_NMI, LOCK_NONE, nmi),
 	VITRO_IOCTL(KVM_GET_TSC_KHZ, LOCK_NONE, get_tsc_khz),

@@ -13,6 +13,7 @@
 #include "backend.h"
 #include "cpuid.h"
 #include "cr.h"
+#include "debug.h"
 #include "insn.h"
 #include "irqchip/irqchip.h"
 #include "msr.h"
@@ -64,6 +65,7 @@ void vitro_set_regs(struct vitro_vcpu *vcpu, const struct kvm_regs *regs)
 
 	/* The caller put the guest somewhere else: the fault there is moot. */
 	vcpu->events.exception.pending = false;
+	vcpu->step_begun = false;
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 }
 
@@ -433,7 +435,7 @@ int vitro_set_debugregs(struct vitro_vcpu *vcpu, const struct kvm_debugregs *reg
 	memcpy(vcpu->dr, regs->db, sizeof(regs->db));
 	vcpu->dr6 = (regs->dr6 & DR6_WRITABLE) | DR6_FIXED_ONES;
 	vcpu->dr7 = (regs->dr7 & DR7_WRITABLE) | DR7_FIXED_1;
-	vitro_backend->set_dr7(vcpu, vcpu->dr7);
+	vitro_update_dr7(vcpu);
 	return 0;
 }
 

@@ -184,6 +184,14 @@ static void *same_sregs2(struct fixture *f)
 	return buffer;
 }
 
+static void *single_step(struct fixture *f)
+{
+	struct kvm_guest_debug *debug = zeros(f);
+
+	debug->control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
+	return debug;
+}
+
 static void *rings(struct fixture *f)
 {
 	struct kvm_enable_cap *cap = zeros(f);
@@ -591,6 +599,7 @@ static const struct scenario scenarios[] = {
 	CALL(VCPU, KVM_GET_DEBUGREGS, NEED_ALL, zeros),
 	CALL(VCPU, KVM_SET_DEBUGREGS, NEED_ALL, same_debugregs),
 	CALL(VCPU, KVM_TRANSLATE, NEED_ALL, zeros),
+	CALL(VCPU, KVM_SET_GUEST_DEBUG, NEED_ALL, single_step),
 	CALL(VCPU, KVM_INTERRUPT, NEED_VCPU, interrupt, .again = EEXIST),
 	CALL(VCPU, KVM_NMI, NEED_ALL, NULL),
 	CALL(VCPU, KVM_GET_TSC_KHZ, NEED_ALL, NULL),

@@ -188,7 +188,7 @@ static void fake_set_efer(struct vitro_vcpu *vcpu, u64 efer)
 
 static void fake_set_dr7(struct vitro_vcpu *vcpu, u64 dr7)
 {
-	vcpu->dr7 = dr7;
+	to_fake(vcpu)->dr7 = dr7;
 }
 
 static int fake_cpl(struct vitro_vcpu *vcpu)

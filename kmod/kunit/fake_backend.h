@@ -37,6 +37,7 @@ struct fake_vcpu {
 	int level;
 	bool long_mode;
 	u32 shadow;
+	u64 dr7;
 	bool nmi_mask;
 	u64 star;
 	bool irqs_off, nmis_off;

@@ -101,6 +101,7 @@ const struct vitro_backend vitro_svm_backend = {
 	.set_msr		= svm_set_msr,
 	.write_tsc_offset	= svm_write_tsc_offset,
 	.update_exceptions	= svm_update_exceptions,
+	.end_step	= svm_end_debug_step,
 	.cpuid_changed		= svm_cpuid_changed,
 	.msr_filter_changed		= svm_msr_filter_changed,
 	.set_root		= svm_set_root,

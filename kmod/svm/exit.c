@@ -48,10 +48,15 @@ static void svm_decode_dr(struct svm_vcpu *svm, struct vitro_exit *exit)
 	exit->insn_len = 0;
 }
 
+/* Exceptions that come with an error code, in EXITINFO1. */
+#define ERROR_CODE_VECTORS	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) |	\
+				 BIT(X86_TRAP_NP) | BIT(X86_TRAP_SS) |	\
+				 BIT(X86_TRAP_GP) | BIT(X86_TRAP_PF) | BIT(X86_TRAP_AC))
+
 static void svm_decode_exception(struct svm_vcpu *svm, struct vitro_exit *exit)
 {
 	exit->exception.vector = exit->hw_reason - SVM_EXIT_EXCP_BASE;
-	exit->exception.has_error_code = exit->exception.vector == X86_TRAP_AC;
+	exit->exception.has_error_code = BIT(exit->exception.vector) & ERROR_CODE_VECTORS;
 	exit->exception.error_code = exit->exception.has_error_code ? exit->hw_info : 0;
 	exit->exception.payload = 0;
 }
@@ -67,6 +72,12 @@ static void svm_decode_db(struct svm_vcpu *svm, struct vitro_exit *exit)
 	exit->exception.payload = svm->vmcb->save.dr6 ^ SVM_DR6_QUIET;
 	svm->vmcb->save.dr6 = SVM_DR6_QUIET;
 	svm_dirty(svm->vmcb, SVM_CLEAN_DR);
+}
+
+static void svm_decode_pf(struct svm_vcpu *svm, struct vitro_exit *exit)
+{
+	svm_decode_exception(svm, exit);
+	exit->exception.payload = svm->vmcb->control.exit_info_2;
 }
 
 /*
@@ -194,9 +205,16 @@ static const struct svm_code svm_codes[SVM_NR_CODES] = {
 	[SVM_EXIT_READ_DR0 ... SVM_EXIT_READ_DR7]   = INSN_FN(DR, dr),
 	[SVM_EXIT_WRITE_DR0 ... SVM_EXIT_WRITE_DR7] = INSN_FN(DR, dr),
 	[SVM_EXIT_EXCP_BASE + X86_TRAP_DB] = EVENT_FN(EXCEPTION, db),
-	[SVM_EXIT_EXCP_BASE + X86_TRAP_BP] = EVENT_FN(EXCEPTION, exception),
-	[SVM_EXIT_EXCP_BASE + X86_TRAP_UD] = EVENT_FN(EXCEPTION, exception),
-	[SVM_EXIT_EXCP_BASE + X86_TRAP_AC] = EVENT_FN(EXCEPTION, exception),
+	/* Those but #AC only while a debugger steps; see step.c. */
+	[SVM_EXIT_EXCP_BASE + X86_TRAP_DE] = EVENT_FN(EXCEPTION, exception),
+	[SVM_EXIT_EXCP_BASE + X86_TRAP_BP ... SVM_EXIT_EXCP_BASE + X86_TRAP_DF] =
+		EVENT_FN(EXCEPTION, exception),
+	[SVM_EXIT_EXCP_BASE + X86_TRAP_TS ... SVM_EXIT_EXCP_BASE + X86_TRAP_GP] =
+		EVENT_FN(EXCEPTION, exception),
+	[SVM_EXIT_EXCP_BASE + X86_TRAP_PF] = EVENT_FN(EXCEPTION, pf),
+	[SVM_EXIT_EXCP_BASE + X86_TRAP_MF ... SVM_EXIT_EXCP_BASE + X86_TRAP_AC] =
+		EVENT_FN(EXCEPTION, exception),
+	[SVM_EXIT_EXCP_BASE + X86_TRAP_XF] = EVENT_FN(EXCEPTION, exception),
 	[SVM_EXIT_EXCP_BASE + X86_TRAP_MC] = EVENT_FN(MCE, mce),
 	[SVM_EXIT_INTR]		= EVENT(INTR),
 	[SVM_EXIT_NMI]		= EVENT(NMI),
@@ -207,6 +225,7 @@ static const struct svm_code svm_codes[SVM_NR_CODES] = {
 	[SVM_EXIT_RDPMC]	= INSN(RDPMC),
 	[SVM_EXIT_CPUID]	= INSN(CPUID),
 	[SVM_EXIT_IRET]		= EVENT_FN(RESUME, iret),
+	[SVM_EXIT_SWINT]	= EVENT(SOFT_INT),
 	[SVM_EXIT_INVD]		= INSN(CACHE),
 	[SVM_EXIT_PAUSE]	= INSN(PAUSE),
 	[SVM_EXIT_HLT]		= INSN(HLT),
@@ -271,21 +290,15 @@ static noinline void svm_decode_more(struct svm_vcpu *svm, struct vitro_exit *ex
 		svm->failed_event = svm->event_inj;
 		svm_cancel_injection(&svm->vcpu);
 		if (svm->step != SVM_STEP_NONE)
-			svm_end_step(svm, false);
+			svm_end_step(svm, exit);
 		return;
 	}
 
 	if (svm->event_inj || svm->vmcb->control.exit_int_info & SVM_EXITINTINFO_VALID)
 		svm_finish_injection(svm);
 	svm_decode_code(svm, exit, code);
-	if (svm->step != SVM_STEP_NONE) {
-		bool stepped = exit->reason == VITRO_EXIT_EXCEPTION &&
-			       exit->exception.vector == X86_TRAP_DB &&
-			       exit->exception.payload == DR_STEP;
-
-		if (svm_end_step(svm, stepped))
-			exit->reason = VITRO_EXIT_NMI_WINDOW;
-	}
+	if (svm->step != SVM_STEP_NONE)
+		svm_end_step(svm, exit);
 }
 
 /**

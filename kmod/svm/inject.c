@@ -112,9 +112,10 @@ void svm_inject_exception(struct vitro_vcpu *vcpu, u8 vector, bool has_error, u3
 
 /*
  * Hands an event that did not reach the guest back to the common code. What
- * an instruction raises is not: the instruction raises it again.
+ * an instruction raises is not: the instruction raises it again. But what was @injected
+ * need not come from one, or it is intercepted for a debugger.
  */
-static void svm_requeue(struct svm_vcpu *svm, u32 event, u32 error_code)
+static void svm_requeue(struct svm_vcpu *svm, u32 event, u32 error_code, bool injected)
 {
 	struct vitro_vcpu *vcpu = &svm->vcpu;
 	u8 vector = event & SVM_EXITINTINFO_VEC_MASK;
@@ -127,7 +128,8 @@ static void svm_requeue(struct svm_vcpu *svm, u32 event, u32 error_code)
 	case SVM_EXITINTINFO_TYPE_EXEPT:
 		if (svm_is_soft_exception(vector)) {
 			svm_undo_soft(svm);
-			break;
+			if (!injected)
+				break;
 		}
 		vitro_requeue_exception(vcpu, vector, event & SVM_EXITINTINFO_VALID_ERR,
 					error_code);
@@ -155,7 +157,7 @@ void svm_cancel_injection(struct vitro_vcpu *vcpu)
 	svm->vmcb->control.event_inj = 0;
 	svm->event_inj = 0;
 	if (event & SVM_EVTINJ_VALID)
-		svm_requeue(svm, event, svm->event_inj_err);
+		svm_requeue(svm, event, svm->event_inj_err, true);
 	svm->soft_len = 0;
 }
 
@@ -170,11 +172,12 @@ void svm_finish_injection(struct svm_vcpu *svm)
 {
 	const struct vmcb_control_area *control = &svm->vmcb->control;
 	u32 event = control->exit_int_info;
+	bool injected = svm->event_inj;
 
 	svm->event_inj = 0;
 	svm->vmcb->control.event_inj = 0;
 	if (unlikely(event & SVM_EXITINTINFO_VALID) && svm_exit_code(svm->vmcb) != SVM_EXIT_TASK_SWITCH)
-		svm_requeue(svm, event, control->exit_int_info_err);
+		svm_requeue(svm, event, control->exit_int_info_err, injected);
 	svm->soft_len = 0;
 }
 
@@ -222,8 +225,13 @@ void svm_close_irq_window(struct svm_vcpu *svm)
 	svm_intercept(svm->vmcb, INTERCEPT_VINTR, false);
 }
 
-/* The IRET intercept comes before the IRET: NMIs stay blocked until RIP has moved. */
-static void svm_check_iret(struct svm_vcpu *svm)
+/**
+ * svm_check_iret() - has an NMI handler ended?
+ * @svm: the vCPU, outside of the guest
+ *
+ * The IRET intercept comes before the IRET: NMIs stay blocked until RIP has moved.
+ */
+void svm_check_iret(struct svm_vcpu *svm)
 {
 	if (svm->nmi == SVM_NMI_IRET && vcpu_rip(&svm->vcpu) != svm->nmi_iret_rip)
 		svm->nmi = SVM_NMI_OPEN;
@@ -256,7 +264,8 @@ void svm_request_nmi_window(struct vitro_vcpu *vcpu)
 
 	svm_check_iret(svm);
 	svm->nmi_wanted = true;
-	if (svm->nmi == SVM_NMI_BLOCKED)
+	/* A debugger's step is as good: somebody asks again after each. */
+	if (svm->nmi == SVM_NMI_BLOCKED || svm->step == SVM_STEP_DEBUG)
 		return;
 	if (svm->event_inj) {
 		/* The trap flag would be pushed with the event. Exit after its delivery. */
@@ -281,53 +290,10 @@ bool svm_iret_starts(struct svm_vcpu *svm)
 		svm->nmi = SVM_NMI_IRET;
 		svm->nmi_iret_rip = svm->vcpu.rip;
 		/* By the time somebody asks, the guest may have come to the same IRET again. */
-		svm->step = SVM_STEP_WATCH;
+		if (svm->step != SVM_STEP_DEBUG)
+			svm->step = SVM_STEP_WATCH;
 	}
 	return svm->nmi_wanted;
-}
-
-/**
- * svm_start_step() - set the trap flag for svm_request_nmi_window()
- * @svm: the vCPU, about to enter; the VMCB's RFLAGS are the guest's
- */
-void svm_start_step(struct svm_vcpu *svm)
-{
-	if (svm->step == SVM_STEP_WATCH)
-		return;
-	svm->step_tf = svm->vmcb->save.rflags & X86_EFLAGS_TF;
-	svm->vmcb->save.rflags |= X86_EFLAGS_TF;
-}
-
-/**
- * svm_end_step() - take the trap flag of svm_start_step() back, or end the watch for an IRET
- * @svm:	the vCPU, after any exit of an entry with svm->step set
- * @stepped:	the exit is a #DB for a single step
- *
- * A step lasts for one entry. The event code is asked to look again, in case
- * the exit was another one. An IRET that has executed has loaded its own
- * flags; the trap flag is removed only where it is still ours.
- *
- * Return: true if the exit is the end of our step and nothing that the guest
- * or a debugger would want to see.
- */
-bool svm_end_step(struct svm_vcpu *svm, bool stepped)
-{
-	struct vitro_vcpu *vcpu = &svm->vcpu;
-	bool executed_iret;
-
-	if (svm->step == SVM_STEP_WATCH) {
-		svm_check_iret(svm);
-		if (svm->nmi != SVM_NMI_IRET)
-			svm->step = SVM_STEP_NONE;
-		return false;
-	}
-	executed_iret = svm->step == SVM_STEP_IRET && vcpu->rip != svm->nmi_iret_rip;
-	svm->step = SVM_STEP_NONE;
-	if (!executed_iret && !svm->step_tf)
-		vcpu->rflags &= ~(u64)X86_EFLAGS_TF;
-	svm_check_iret(svm);
-	vitro_request(vcpu, VITRO_REQ_EVENT);
-	return stepped && !svm->step_tf;
 }
 
 /**

@@ -8,6 +8,7 @@
  * state.c	segments, tables, control registers
  * msr.c	MSRs that the VMCB holds, and the MSR permission map
  * inject.c	events into the guest, interrupt and NMI windows
+ * step.c	single steps, for ourselves and for debuggers
  * exit.c	EXITCODE to struct vitro_exit
  * explain.c	why VMRUN refused
  * entry.S	the world switch
@@ -76,6 +77,7 @@ enum svm_step {
 	SVM_STEP_WATCH,		/* no step: the exit shows whether an IRET has executed */
 	SVM_STEP_IRET,		/* to notice the end of an NMI handler */
 	SVM_STEP_SHADOW,	/* to notice the end of an interrupt shadow */
+	SVM_STEP_DEBUG,		/* for user space's debugger */
 };
 
 /**
@@ -142,6 +144,7 @@ struct svm_entry {
  * @nmi_iret_rip: RIP of the IRET, for SVM_NMI_IRET
  * @step:	enum svm_step
  * @step_tf:	the guest had TF set by itself
+ * @step_event:	the debugger's step is the delivery of an event
  * @tsc_aux:	what TSC_AUX holds while the vCPU is loaded
  * @entered:	has run since it was loaded
  * @hwcr:	guest's HWCR
@@ -167,6 +170,7 @@ struct svm_vcpu {
 	u64 nmi_iret_rip;
 	u8 step;
 	bool step_tf;
+	bool step_event;
 	bool entered;
 	u64 tsc_aux;
 	u64 hwcr;
@@ -256,7 +260,6 @@ void svm_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
 void svm_flush_tlb(struct vitro_vcpu *vcpu);
 void svm_set_root(struct vitro_vcpu *vcpu, u64 root_hpa);
 void svm_write_tsc_offset(struct vitro_vcpu *vcpu);
-void svm_update_exceptions(struct vitro_vcpu *vcpu);
 void svm_cpuid_changed(struct vitro_vcpu *vcpu);
 void svm_shutdown_reset(struct svm_vcpu *svm);
 
@@ -288,6 +291,12 @@ void svm_reset_msrs(struct svm_vcpu *svm);
 int svm_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
 int svm_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value);
 
+/* step.c */
+void svm_update_exceptions(struct vitro_vcpu *vcpu);
+void svm_start_step(struct svm_vcpu *svm);
+void svm_end_step(struct svm_vcpu *svm, struct vitro_exit *exit);
+void svm_end_debug_step(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
+
 /* inject.c */
 bool svm_irq_allowed(struct vitro_vcpu *vcpu);
 bool svm_nmi_allowed(struct vitro_vcpu *vcpu);
@@ -305,9 +314,8 @@ void svm_update_tpr(struct vitro_vcpu *vcpu, u8 tpr, int irr_class);
 void svm_reset_events(struct svm_vcpu *svm);
 void svm_close_irq_window(struct svm_vcpu *svm);
 void svm_finish_injection(struct svm_vcpu *svm);
-void svm_start_step(struct svm_vcpu *svm);
-bool svm_end_step(struct svm_vcpu *svm, bool stepped);
 bool svm_iret_starts(struct svm_vcpu *svm);
+void svm_check_iret(struct svm_vcpu *svm);
 
 /* exit.c */
 void svm_decode_exit(struct svm_vcpu *svm, struct vitro_exit *exit);

@@ -188,18 +188,6 @@ void svm_shutdown_reset(struct svm_vcpu *svm)
 }
 
 /**
- * svm_update_exceptions() - intercept #BP if a debugger wants it
- * @vcpu: the vCPU
- */
-void svm_update_exceptions(struct vitro_vcpu *vcpu)
-{
-	u32 wanted = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
-
-	svm_intercept(to_svm(vcpu)->vmcb, INTERCEPT_EXCEPTION_OFFSET + X86_TRAP_BP,
-		      (vcpu->guest_debug & wanted) == wanted);
-}
-
-/**
  * svm_cpuid_changed() - intercept the instructions that the guest must not know
  * @vcpu: the vCPU
  *

@@ -318,23 +318,3 @@ void vmx_update_tpr(struct vitro_vcpu *vcpu, u8 tpr, int irr_class)
 		vmx_write(vmx, TPR_THRESHOLD, threshold);
 	}
 }
-
-/*
- * vmx_update_exceptions() - see struct vitro_backend
- *
- * #DB and #AC are intercepted because their delivery can raise them again for ever,
- * #MC because it is the host's, #UD because of the other vendor's hypercalls.
- */
-void vmx_update_exceptions(struct vitro_vcpu *vcpu)
-{
-	struct vitro_vmx *vmx = to_vmx(vcpu);
-	u32 bitmap = BIT(X86_TRAP_DB) | BIT(X86_TRAP_UD) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC);
-
-	if (vcpu->guest_debug & KVM_GUESTDBG_ENABLE &&
-	    vcpu->guest_debug & KVM_GUESTDBG_USE_SW_BP)
-		bitmap |= BIT(X86_TRAP_BP);
-	if (bitmap == vmx->exception_bitmap)
-		return;
-	vmx->exception_bitmap = bitmap;
-	vmx_write(vmx, EXCEPTION_BITMAP, bitmap);
-}

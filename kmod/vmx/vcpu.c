@@ -189,16 +189,20 @@ void vmx_set_root(struct vitro_vcpu *vcpu, u64 root_hpa)
 	vmx_pend(vmx, VMX_PENDING_FLUSH_EPT);
 }
 
-/*
- * No guest runs for longer than this without an exit, so that a host CPU
+#define MAX_GUEST_MS	20
+
+/**
+ * vmx_write_preemption_timer() - let no guest run for longer than this without an exit
+ *
+ * So that a host CPU
  * without a periodic tick still passes RCU's quiescent states. The processor
  * reloads the timer at each entry: it costs nothing while other exits are
  * more frequent. Bochs 2.7 depends on it: it keeps external interrupts masked
  * while the guest runs with RFLAGS.IF clear.
+ *
+ * Context: the VMCS is current.
  */
-#define MAX_GUEST_MS	20
-
-static void write_preemption_timer(void)
+void vmx_write_preemption_timer(void)
 {
 	u64 ticks = (u64)tsc_khz * MAX_GUEST_MS;
 
@@ -228,7 +232,7 @@ static void write_controls(struct vitro_vmx *vmx)
 	if (vmx->vpid)
 		vmcs_write(VIRTUAL_PROCESSOR_ID, vmx->vpid);
 	if (vmx_can(VMX_PIN, PIN_BASED_VMX_PREEMPTION_TIMER))
-		write_preemption_timer();
+		vmx_write_preemption_timer();
 	if (vmx_can(VMX_CPU2, SECONDARY_EXEC_PAUSE_LOOP_EXITING)) {
 		vmcs_write(PLE_GAP, PAUSE_GAP);
 		vmcs_write(PLE_WINDOW, PAUSE_WINDOW);
@@ -579,6 +583,8 @@ static noinline void refresh_guest(struct vitro_vmx *vmx)
 		choose_spec_ctrl(vmx);
 	if (vmx->host_msrs)
 		stop_host_msrs(vmx);
+	if (vmx->step)
+		vmx_start_step(vmx);
 	vcpu->refresh = 0;
 }
 

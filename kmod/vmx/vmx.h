@@ -9,6 +9,7 @@
  * vcpu.c	a vCPU's life: VMCS, load and put, entering the guest, flushes
  * state.c	segments, tables, control registers
  * msr.c	MSRs: the bitmap, and what is switched with the guest
+ * step.c	exceptions that exit, single steps for debuggers
  * inject.c	events into the guest, interrupt and NMI windows
  * exit.c	exit reasons to struct vitro_exit
  * explain.c	why a VM entry failed
@@ -162,6 +163,11 @@ struct vitro_vmx {
 	u64 host_fs_base;
 	u64 pat;
 	u32 exception_bitmap;
+	bool step;		/* a debugger single-steps; see step.c ... */
+	bool step_event;	/* ... the delivery of an event */
+	bool step_tf;		/* ... and the guest had TF set by itself */
+	u32 step_shadow;	/* interrupt shadow that the step had ... */
+	u64 step_rip;		/* ... here */
 	u64 cr4_guest_owned;
 	u64 eptp;
 	u16 vpid;			/* 0: none */
@@ -317,6 +323,7 @@ void vmx_put(struct vitro_vcpu *vcpu);
 void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
 void vmx_flush_tlb(struct vitro_vcpu *vcpu);
 void vmx_flush_guest_tlb(struct vitro_vcpu *vcpu);
+void vmx_write_preemption_timer(void);
 void vmx_set_root(struct vitro_vcpu *vcpu, u64 root_hpa);
 void vmx_update_secondary(struct vitro_vmx *vmx);
 void vmx_branch_barrier(void);
@@ -372,7 +379,11 @@ void vmx_set_shadow(struct vitro_vcpu *vcpu, u32 shadow);
 bool vmx_get_nmi_mask(struct vitro_vcpu *vcpu);
 void vmx_set_nmi_mask(struct vitro_vcpu *vcpu, bool masked);
 void vmx_update_tpr(struct vitro_vcpu *vcpu, u8 tpr, int irr_class);
+
+/* step.c */
 void vmx_update_exceptions(struct vitro_vcpu *vcpu);
+void vmx_start_step(struct vitro_vmx *vmx);
+void vmx_end_step(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
 void vmx_set_intr_state(struct vitro_vmx *vmx, u32 state);
 void vmx_check_pending_debug(struct vitro_vmx *vmx);
 void vmx_requeue_vectored(struct vitro_vmx *vmx, u32 info);
