@@ -284,8 +284,61 @@ static const struct field clock[] = {
 static const struct field enable_cap[] = {
 	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_SPLIT_IRQCHIP),
 	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2),
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_X86_USER_SPACE_MSR),
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_DIRTY_LOG_RING),
+	F(struct kvm_enable_cap, args[0], SWITCH, 4096),
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_DISABLE_QUIRKS2),
+	F(struct kvm_enable_cap, args[0], BITS, 0x70),
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_HALT_POLL),
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_MAX_VCPU_ID),
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_EXCEPTION_PAYLOAD),
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_X86_TRIPLE_FAULT_EVENT),
 	F(struct kvm_enable_cap, cap, SMALL, 240), F(struct kvm_enable_cap, args[0], SMALL, 26),
 	F(struct kvm_enable_cap, args[0], ANY, 0), F(struct kvm_enable_cap, flags, SMALL, 2),
+};
+
+static const struct field sregs2[] = {
+	F(struct kvm_sregs2, cr0, BITS, 0xe005003f), F(struct kvm_sregs2, cr3, GPA, 0),
+	F(struct kvm_sregs2, cr4, BITS, 0x3706ff), F(struct kvm_sregs2, efer, BITS, 0xd01),
+	F(struct kvm_sregs2, flags, SMALL, 3), FN(struct kvm_sregs2, pdptrs, 4, ANY, 0),
+	FN(struct kvm_sregs2, pdptrs, 4, GPA, 0),
+};
+
+static const struct field guest_debug[] = {
+	F(struct kvm_guest_debug, control, SWITCH, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP),
+	F(struct kvm_guest_debug, control, BITS, 0x1f0003),
+	F(struct kvm_guest_debug, arch.debugreg[0], GPA, 0),
+	F(struct kvm_guest_debug, arch.debugreg[7], BITS, 0xffff27ff),
+};
+
+static const struct field zone[] = {
+	F(struct kvm_coalesced_mmio_zone, addr, GPA, 0), F(struct kvm_coalesced_mmio_zone, addr, PORT, 0),
+	F(struct kvm_coalesced_mmio_zone, size, SMALL, 0x2001), F(struct kvm_coalesced_mmio_zone, size, ANY, 0),
+	F(struct kvm_coalesced_mmio_zone, pio, SMALL, 3),
+};
+
+/* Ranges that matter, with bitmaps of guest memory, and some that do not. */
+static const struct field msr_filter[] = {
+	F(struct kvm_msr_filter, flags, SWITCH, KVM_MSR_FILTER_DEFAULT_DENY),
+	F(struct kvm_msr_filter, flags, SMALL, 4),
+	FA(struct kvm_msr_filter, ranges, base, 4, MSR, 0),
+	FA(struct kvm_msr_filter, ranges, nmsrs, 4, SMALL, 70),
+	FA(struct kvm_msr_filter, ranges, flags, 4, SMALL, 4),
+	FA(struct kvm_msr_filter, ranges, bitmap, 4, HVA, 0),
+	FA(struct kvm_msr_filter, ranges, nmsrs, KVM_MSR_FILTER_MAX_RANGES, SWITCH, 0),
+	FA(struct kvm_msr_filter, ranges, nmsrs, KVM_MSR_FILTER_MAX_RANGES, ANY, 0),
+	FA(struct kvm_msr_filter, ranges, base, KVM_MSR_FILTER_MAX_RANGES, ANY, 0),
+};
+
+static const struct field attr[] = {
+	F(struct kvm_device_attr, group, SMALL, 2), F(struct kvm_device_attr, attr, SMALL, 2),
+	F(struct kvm_device_attr, attr, ANY, 0), F(struct kvm_device_attr, addr, HVA, 0),
+	F(struct kvm_device_attr, flags, ZERO, 0),
+};
+
+static const struct field vcpu_cap[] = {
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_ENFORCE_PV_FEATURE_CPUID),
+	F(struct kvm_enable_cap, cap, SMALL, 240), F(struct kvm_enable_cap, args[0], SMALL, 2),
 };
 
 /* MCG_CAP: the banks, MCG_CTL_P, MCG_SER_P. */
@@ -316,6 +369,8 @@ const struct call ioctl_calls[] = {
 	{ CALL(KVM_GET_MSRS, DEV, 1), .size = sizeof(struct kvm_msrs), .tail = MSRS_TAIL,
 	  FIELDS(msrs) },
 	STRUCT(KVM_X86_GET_MCE_CAP_SUPPORTED, DEV, 1, uint64_t, anything),
+	STRUCT(KVM_HAS_DEVICE_ATTR, DEV, 1, struct kvm_device_attr, attr),
+	STRUCT(KVM_GET_DEVICE_ATTR, DEV, 1, struct kvm_device_attr, attr),
 	STRUCT(VITRO_GET_INFO, DEV, 1, struct vitro_info, anything),
 
 	{ CALL(KVM_CREATE_VCPU, VM, 6), FIELDS(vcpu_id), .makes = OBJ_VCPU },
@@ -325,6 +380,8 @@ const struct call ioctl_calls[] = {
 	NUMBER(KVM_SET_TSS_ADDR, VM, 1, gpa),
 	STRUCT(KVM_SET_IDENTITY_MAP_ADDR, VM, 1, uint64_t, gpa),
 	NUMBER(KVM_SET_BOOT_CPU_ID, VM, 1, vcpu_id),
+	NUMBER(KVM_SET_NR_MMU_PAGES, VM, 1, anything),
+	NUMBER(KVM_GET_NR_MMU_PAGES, VM, 1, nothing),
 	NUMBER(KVM_CREATE_IRQCHIP, VM, 3, nothing),
 	STRUCT(KVM_ENABLE_CAP, VM, 1, struct kvm_enable_cap, enable_cap),
 	STRUCT(KVM_GET_IRQCHIP, VM, 2, struct kvm_irqchip, irqchip),
@@ -343,6 +400,10 @@ const struct call ioctl_calls[] = {
 	  .tail = NR_ROUTES * sizeof(struct kvm_irq_routing_entry), FIELDS(routing) },
 	STRUCT(KVM_IRQFD, VM, 6, struct kvm_irqfd, irqfd),
 	STRUCT(KVM_IOEVENTFD, VM, 6, struct kvm_ioeventfd, ioeventfd),
+	NUMBER(KVM_RESET_DIRTY_RINGS, VM, 2, nothing),
+	STRUCT(KVM_REGISTER_COALESCED_MMIO, VM, 3, struct kvm_coalesced_mmio_zone, zone),
+	STRUCT(KVM_UNREGISTER_COALESCED_MMIO, VM, 2, struct kvm_coalesced_mmio_zone, zone),
+	STRUCT(KVM_X86_SET_MSR_FILTER, VM, 3, struct kvm_msr_filter, msr_filter),
 	STRUCT(KVM_GET_CLOCK, VM, 1, struct kvm_clock_data, clock),
 	STRUCT(KVM_SET_CLOCK, VM, 2, struct kvm_clock_data, clock),
 	NUMBER(KVM_CHECK_EXTENSION, VM, 1, capability),
@@ -356,6 +417,9 @@ const struct call ioctl_calls[] = {
 	STRUCT(KVM_GET_SREGS, VCPU, 1, struct kvm_sregs, sregs),
 	{ CALL(KVM_SET_SREGS, VCPU, 8), .size = sizeof(struct kvm_sregs), FIELDS(sregs),
 	  .getter = KVM_GET_SREGS },
+	STRUCT(KVM_GET_SREGS2, VCPU, 1, struct kvm_sregs2, anything),
+	{ CALL(KVM_SET_SREGS2, VCPU, 4), .size = sizeof(struct kvm_sregs2), FIELDS(sregs2),
+	  .getter = KVM_GET_SREGS2 },
 	{ CALL(KVM_GET_MSRS, VCPU, 3), .size = sizeof(struct kvm_msrs), .tail = MSRS_TAIL,
 	  FIELDS(msrs) },
 	{ CALL(KVM_SET_MSRS, VCPU, 6), .size = sizeof(struct kvm_msrs), .tail = MSRS_TAIL,
@@ -370,6 +434,7 @@ const struct call ioctl_calls[] = {
 	STRUCT(KVM_GET_XSAVE, VCPU, 1, struct kvm_xsave, xsave),
 	{ CALL(KVM_SET_XSAVE, VCPU, 3), .size = sizeof(struct kvm_xsave), FIELDS(xsave),
 	  .getter = KVM_GET_XSAVE },
+	STRUCT(KVM_GET_XSAVE2, VCPU, 1, struct kvm_xsave, xsave),
 	STRUCT(KVM_GET_XCRS, VCPU, 1, struct kvm_xcrs, xcrs),
 	{ CALL(KVM_SET_XCRS, VCPU, 2), .size = sizeof(struct kvm_xcrs), FIELDS(xcrs),
 	  .getter = KVM_GET_XCRS },
@@ -384,6 +449,8 @@ const struct call ioctl_calls[] = {
 	STRUCT(KVM_GET_DEBUGREGS, VCPU, 1, struct kvm_debugregs, debugregs),
 	{ CALL(KVM_SET_DEBUGREGS, VCPU, 2), .size = sizeof(struct kvm_debugregs),
 	  FIELDS(debugregs), .getter = KVM_GET_DEBUGREGS },
+	STRUCT(KVM_TRANSLATE, VCPU, 2, struct kvm_translation, gpa),
+	STRUCT(KVM_SET_GUEST_DEBUG, VCPU, 3, struct kvm_guest_debug, guest_debug),
 	STRUCT(KVM_INTERRUPT, VCPU, 2, struct kvm_interrupt, interrupt),
 	NUMBER(KVM_NMI, VCPU, 2, nothing),
 	NUMBER(KVM_GET_TSC_KHZ, VCPU, 1, nothing),
@@ -395,6 +462,10 @@ const struct call ioctl_calls[] = {
 	STRUCT(KVM_SET_VAPIC_ADDR, VCPU, 1, struct kvm_vapic_addr, gpa),
 	STRUCT(KVM_X86_SETUP_MCE, VCPU, 1, uint64_t, mce_cap),
 	STRUCT(KVM_X86_SET_MCE, VCPU, 2, struct kvm_x86_mce, mce),
+	STRUCT(KVM_HAS_DEVICE_ATTR, VCPU, 1, struct kvm_device_attr, attr),
+	STRUCT(KVM_GET_DEVICE_ATTR, VCPU, 1, struct kvm_device_attr, attr),
+	STRUCT(KVM_SET_DEVICE_ATTR, VCPU, 2, struct kvm_device_attr, attr),
+	STRUCT(KVM_ENABLE_CAP, VCPU, 1, struct kvm_enable_cap, vcpu_cap),
 	STRUCT(VITRO_EXPLAIN_ENTRY, VCPU, 1, struct vitro_explain, anything),
 };
 
