@@ -104,7 +104,7 @@ struct step {
 	uint8_t kind;
 	/* The arithmetic flags are not defined after it. */
 	bool undefined_flags;
-	uint32_t arg;		/* MSR, leaf, port, register or opcode */
+	uint32_t arg;		/* MSR, leaf, port, register, hypercall or opcode */
 	uint64_t value;		/* written to a control register or MSR; 1: OUT to a PIC */
 };
 

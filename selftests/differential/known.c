@@ -6,6 +6,7 @@
  * not name may be anything.
  */
 #include <errno.h>
+#include <linux/kvm_para.h>
 #include <string.h>
 
 #include "known.h"
@@ -88,6 +89,8 @@ static const struct rule rules[] = {
 	{ ANY, ALL, ITEM_STATE_SREGS, 1, 1ULL << 48, after_init },
 	{ ANY, ALL, ITEM_STATE_SREGS, 16, 1ULL << 48, after_init },
 	{ ANY, ALL, ITEM_STATE_SREGS, 19, 8ULL << 48, after_init },
+	{ STEP_HYPERCALL, KVM_HC_SEND_IPI, KVM_HC_SEND_IPI, ITEM_IO_DATA, ANY, 1,
+	  "an IPI of an illegal vector or kind reaches nobody (SDM, Interrupt Command Register); KVM_HC_SEND_IPI of stock KVM sends it" },
 	{ STEP_EVENT, 0, 2, ITEM_TRAP_IP, ANY, 0xff,
 	  "a fault in the delivery of INT n, INT3 or INTO is reported at the instruction (SDM, Saved Program Counter); stock KVM without NRIPS reports the next" },
 };

@@ -30,6 +30,33 @@ static bool pic_begun_anew(const struct guest *g, const struct item *a, const st
 	return has_out(g, MAX_SLOTS - 1, 0x20) || has_out(g, MAX_SLOTS - 1, 0xa0);
 }
 
+/* What a poll of a PIC has acknowledged is in service. */
+static bool polled(const struct guest *g, const struct item *a, const struct item *b)
+{
+	uint32_t port = b->index < 8 ? 0x20 : 0xa0;
+	uint64_t irr = 0xff00, isr = 0xff000000;
+
+	return a->key == ITEM_STATE_PIC && !((a->value ^ b->value) & ~(irr | isr)) &&
+	       !(a->value & ~b->value & isr) && has_out(g, MAX_SLOTS - 1, port) &&
+	       has_step(g, 0, MAX_SLOTS, STEP_PORT, port, port + 1);
+}
+
+/* The local APIC's errors that a write of the ESR has made readable. */
+static bool apic_errors(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return b->key == ITEM_STATE_LAPIC && b->index == 0x50 && !(a && a->value) &&
+	       b->value <= 0xff && has_step(g, 0, MAX_SLOTS, STEP_APIC, 0x280, 0x280);
+}
+
+/* Reserved bits of CR0 that user space has set. */
+static bool initial_cr0(const struct guest *g, const struct item *a, const struct item *b)
+{
+	uint64_t reserved = g->sregs.cr0 & 0x1ffaffc0;
+
+	return !guest_on_amd(g) && a->key == ITEM_STATE_SREGS && a->index == 28 && reserved &&
+	       a->value == (b->value | reserved);
+}
+
 /* What CR0 was given by a step that nobody looked after. */
 static bool reserved_cr0(const struct guest *g, const struct item *a, const struct item *b)
 {
@@ -105,8 +132,14 @@ const char *known_of_end(const struct guest *g, const struct item *a, const stru
 		return cpuid_topology;
 	if (old_ppr(g, a, b))
 		return "the processor priority follows the task priority (SDM, Task and Processor Priorities); stock KVM with a TPR shadow computes it later";
+	if (b && apic_errors(g, a, b))
+		return "an access to a register that does not exist is an error (SDM, Error Handling of the local APIC); stock KVM records none";
 	if (!a || !b)
 		return NULL;
+	if (polled(g, a, b))
+		return "what a poll acknowledges is in service until its EOI (8259A data sheet); stock KVM ends it at once";
+	if (initial_cr0(g, a, b))
+		return "reserved bits of CR0 are clear (SDM, Control Registers); stock KVM keeps those that user space sets";
 	if (reserved_cr0(g, a, b))
 		return cr0_reserved;
 	if (type_of_tr(g, a, b))

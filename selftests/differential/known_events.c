@@ -131,10 +131,20 @@ static bool iteration_lost(const struct guest *g, const struct item *b)
 	return trap && trap->value == 1 && (step == STEP_STRING || step == STEP_STRING_PORT);
 }
 
-/* The IP in the frame of a #DB; ~0 if the exception is another. */
+/* Is it a #DB, or a fault that names its gate, as the #DB could not be delivered? */
+static bool from_debug_trap(const struct item *trap)
+{
+	/* Vector 1's in the IDT, while an event was on its way. */
+	const uint64_t gate = 1 << 3 | 2 | 1;
+
+	return trap->value == 1 || (trap->value >= 10 && trap->value <= 13 &&
+				    trap[1].key == ITEM_TRAP_ERROR && trap[1].value == gate);
+}
+
+/* The IP in the frame of what comes of a #DB; ~0 if the exception is another. */
 static uint64_t debug_trap_ip(const struct item *trap)
 {
-	return trap->value == 1 ? frame_ip(trap) : ~0ULL;
+	return from_debug_trap(trap) ? frame_ip(trap) : ~0ULL;
 }
 
 /* Where user space has a handler return to after a fault, see record_frame(). */

@@ -44,31 +44,30 @@ static int add_memory(struct vm *vm)
 }
 
 /*
- * What stock KVM does by default and vitro does not: patching the other vendor's
- * hypercall instruction, MWAIT as a NOP, performance counters.
+ * Without the other vendor's hypercall instruction being patched, MWAIT as a NOP, and what stock
+ * KVM has by default and vitro does not: performance counters.
  */
 static void make_plain(struct vm *vm)
 {
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_DISABLE_QUIRKS2 };
 
-	if (!vm->machine->stock)
-		return;
 	cap.args[0] = KVM_X86_QUIRK_FIX_HYPERCALL_INSN | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS;
 	call(vm->fd, KVM_ENABLE_CAP, &cap);
+	if (!vm->machine->stock)
+		return;
 	cap.cap = KVM_CAP_PMU_CAPABILITY;
 	cap.args[0] = KVM_PMU_CAP_DISABLE;
 	call(vm->fd, KVM_ENABLE_CAP, &cap);
 }
 
-/* Stock KVM has its own MSRs whether or not CPUID tells of them, unless it is asked. */
+/* KVM's own MSRs are there whether or not CPUID tells of them, unless it is asked. */
 static void enforce_cpuid(struct vm *vm)
 {
 	struct kvm_enable_cap cap = {
 		.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args[0] = 1,
 	};
 
-	if (vm->machine->stock)
-		call(vm->vcpu, KVM_ENABLE_CAP, &cap);
+	call(vm->vcpu, KVM_ENABLE_CAP, &cap);
 }
 
 struct msr_list {

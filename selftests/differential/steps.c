@@ -243,7 +243,8 @@ void step_hypercall(struct emit *e)
 	static const uint32_t numbers[] = { 0, 1, 2, 3, 5, 8, 10, 11, 12, 13, 0x100 };
 
 	/* Not KVM_HC_CLOCK_PAIRING: it writes the time to memory. */
-	emit_load(e, RAX, PICK(e->rng, numbers));
+	e->step->arg = PICK(e->rng, numbers);
+	emit_load(e, RAX, e->step->arg);
 	if (one_in(e->rng, 2))
 		EMIT(e, 0x0f, 0x01, 0xc1);
 	else
