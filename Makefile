@@ -23,6 +23,7 @@ help:
 	@echo '  make shell    the emulated machine as a shell, vitro loaded; Ctrl-A X leaves'
 	@echo '  make check    run all tests;  TESTS=WORD only the groups with that in their name'
 	@echo '  make long     tests that take hours;  TESTS=WORD as above'
+	@echo '  make check-clients  QEMU and other programs on vitro, beside stock KVM (hours);  MACHINE='
 	@echo '  make matrix   builds and tests on each supported kernel, as a table;  KERNELS=7.2'
 	@echo '  make fuzz     look for what nobody thought of;  TIME=SECONDS  FUZZ=ioctl|guest|decoder|...'
 	@echo '  make differential  random guests on vitro and on stock KVM; COUNT=, SEED='
@@ -86,6 +87,9 @@ check:
 long:
 	$(Q)machines/check --long $(TESTS)
 
+check-clients:
+	$(Q)machines/check-clients $(MACHINE)
+
 matrix:
 	$(Q)machines/matrix $(KERNELS)
 
@@ -108,4 +112,4 @@ clean: clean-module
 	$(Q)$(MAKE) -C selftests clean
 	$(Q)$(MAKE) -C selftests/fuzz clean
 
-.PHONY: all help module tool load unload install uninstall demo shell check long matrix bench differential fuzz clean clean-module
+.PHONY: all help module tool load unload install uninstall demo shell check long check-clients matrix bench differential fuzz clean clean-module

@@ -24,6 +24,7 @@ begin() {
 	name=$1
 	number=$((number + 1))
 	problems=
+	skip=
 	started=$(cut -d ' ' -f 1 /proc/uptime)
 	dmesg | wc -l >/tmp/kernel-lines
 	: >/tmp/output
@@ -39,7 +40,7 @@ $*"
 end() {
 	echo "# seconds: $name $(cut -d ' ' -f 1 /proc/uptime | awk -v from="$started" '{ printf "%.1f", $1 - from }')"
 	if [ -z "$problems" ]; then
-		echo "ok $number $name"
+		echo "ok $number $name${skip:+ # SKIP $skip}"
 		return
 	fi
 	failed=1
@@ -49,10 +50,17 @@ end() {
 	echo "not ok $number $name"
 }
 
+# test_of NAME: run the function do_NAME as a test, if it was asked for.
+test_of() {
+	wanted "$1" || return 0
+	begin "$1"
+	"do_$1"
+	end
+}
+
 # skipped WHY: the test cannot run here.
 skipped() {
-	echo "# seconds: $name 0"
-	echo "ok $number $name # SKIP $1"
+	skip=$1
 }
 
 # finish: all tests are over.
@@ -84,10 +92,10 @@ said() {
 	grep -qF "$1" /tmp/output || problem "the guest did not write '$1'"
 }
 
-# complaints: the guest's kernel must be as quiet as on a computer that it likes.  Two are
-# about the emulated processor, see linux-guest.
+# complaints [FILE]: the guest's kernel, whose console is in FILE, must be as quiet as on a computer
+# that it likes.  Two are about the emulated processor, see linux-guest.
 complaints() {
-	grep -E 'WARNING:|BUG:|Oops|Call Trace|general protection|rcu: INFO|Marking TSC unstable|clocksource: .*unstable|unchecked MSR|lost .* interrupt|MP-BIOS bug|not responding|I/O error' /tmp/output |
+	grep -E 'WARNING:|BUG:|Oops|Call Trace|general protection|rcu: INFO|Marking TSC unstable|clocksource: .*unstable|unchecked MSR|lost .* interrupt|MP-BIOS bug|not responding|I/O error' "${1:-/tmp/output}" |
 		grep -vE 'Speculative Return Stack Overflow: WARNING: See|RETBleed: WARNING: Spectre v2|TSC unstable due to TSCs unsynchronized' >/tmp/complaints &&
 		problem "the guest's kernel complains: $(head -n 3 /tmp/complaints)"
 }
