@@ -84,11 +84,17 @@ class Bochs(Emulator):
                                    self.append(), self.options.mem)
         console, link = Listener(), Listener()
         config = os.path.join(self.work, "bochsrc")
+        second = ""
+        if self.options.disk:
+            # What is written goes to a file of its own, so that machines can share the image.
+            second = (f"ata0-slave: type=disk, path={os.path.abspath(self.options.disk)}, "
+                      f"mode=volatile, journal={self.work}/journal, cylinders=0\n")
         with open(config, "w") as file:
             file.write(CONFIG.format(
                 mem=self.options.mem, vgabios="/usr/share/vgabios/vgabios.bin", disk=disk,
                 cylinders=cylinders, model=self.options.cpu_model, cpus=self.options.cpus,
-                ips=IPS, trace=int(bool(self.options.trace)), console=console.port, link=link.port, work=self.work))
+                ips=IPS, trace=int(bool(self.options.trace)), console=console.port,
+                link=link.port, work=self.work) + second)
         commands = os.path.join(self.work, "debugger.rc")
         with open(commands, "w") as file:
             file.write("c\n")

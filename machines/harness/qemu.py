@@ -50,6 +50,8 @@ class Qemu(Emulator):
         else:
             # With one thread for all CPUs a guest of two vCPUs hangs.
             command += ["-accel", "tcg,thread=multi", "-cpu", options.cpu_model]
+        if options.disk:
+            command += ["-drive", f"file={options.disk},format=raw,readonly=on,if=virtio"]
         if options.gdb:
             command += ["-gdb", f"tcp:127.0.0.1:{options.gdb}"]
         if options.trace:
