@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpus.h"
 #include "vm.h"
 
 #define TRAP_PF	14
@@ -41,7 +42,8 @@ struct flipper {
  */
 static void *flip(void *arg)
 {
-	bool alone = sysconf(_SC_NPROCESSORS_ONLN) == 1;
+	cpu_set_t cpus = cpus_allowed();
+	bool alone = CPU_COUNT(&cpus) == 1;
 	struct flipper *f = arg;
 
 	while (!f->stop) {

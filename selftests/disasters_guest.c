@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cpus.h"
 #include "vm.h"
 
 #define TRAP_DB	1
@@ -195,16 +196,16 @@ TEST(host_msrs)
 	uint64_t before[ARRAY_SIZE(host_msrs)], after;
 	bool there[ARRAY_SIZE(host_msrs)];
 	struct vcpu *vcpu;
-	cpu_set_t set;
+	int fd, cpu = sched_getcpu();
+	cpu_set_t set = cpus_one(cpu);
+	char path[32];
 	uint32_t i;
-	int fd;
 
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
 	REQUIRE(!sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity");
-	fd = open("/dev/cpu/0/msr", O_RDONLY);
+	snprintf(path, sizeof(path), "/dev/cpu/%d/msr", cpu);
+	fd = open(path, O_RDONLY);
 	if (fd < 0)
-		test_skip("no /dev/cpu/0/msr: %s", strerror(errno));
+		test_skip("no %s: %s", path, strerror(errno));
 	vcpu = vcpu_new(vm_new(VM_IRQCHIP), 0, write_msrs_guest);
 	for (i = 0; i < ARRAY_SIZE(host_msrs); i++)
 		there[i] = host_msr(fd, host_msrs[i], &before[i]);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "apic.h"
+#include "cpus.h"
 #include "vm.h"
 
 #define V		0x40
@@ -249,10 +250,8 @@ static void set_priority(int priority)
 /* The calling thread will run before the vCPUs'. */
 static void stay_on_one_cpu(void)
 {
-	cpu_set_t cpus;
+	cpu_set_t cpus = cpus_one(sched_getcpu());
 
-	CPU_ZERO(&cpus);
-	CPU_SET(sched_getcpu(), &cpus);
 	REQUIRE(!sched_setaffinity(0, sizeof(cpus), &cpus), "sched_setaffinity");
 	set_priority(3);
 }

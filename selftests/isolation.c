@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cpus.h"
 #include "vm.h"
 
 #define XSAVE_SIZE	4096
@@ -559,12 +560,11 @@ static void *migrating_thread(void *arg)
 static void migrate(void (*fn)(uint64_t arg))
 {
 	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, fn);
+	cpu_set_t cpus = cpus_allowed(), set;
 	pthread_t guest;
-	cpu_set_t set;
 	int i;
 
-	sched_getaffinity(0, sizeof(set), &set);
-	if (CPU_COUNT(&set) < 2)
+	if (CPU_COUNT(&cpus) < 2)
 		test_skip("one CPU only");
 	vcpu_arg(vcpu, 0x35);
 	set_xcr0(vcpu);
@@ -572,8 +572,7 @@ static void migrate(void (*fn)(uint64_t arg))
 	while (!guest_tid)
 		sched_yield();
 	for (i = 0; i < 300; i++) {
-		CPU_ZERO(&set);
-		CPU_SET(i % 2, &set);
+		set = cpus_one(cpus_nth(&cpus, i));
 		REQUIRE(!sched_setaffinity(guest_tid, sizeof(set), &set),
 			"sched_setaffinity: %s", strerror(errno));
 		sleep_ms(2);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpus.h"
 #include "vm.h"
 
 #define VECTOR_GP	13
@@ -105,11 +106,9 @@ TEST_LIMIT(stolen, 120)
 	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, spin_guest);
 	uint64_t before, after, stolen;
 	pthread_t thread;
-	cpu_set_t one;
+	cpu_set_t cpus = cpus_allowed(), one = cpus_one(cpus_nth(&cpus, 0));
 
 	need();
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
 	REQUIRE(!sched_setaffinity(0, sizeof(one), &one), "sched_setaffinity: %s", strerror(errno));
 	REQUIRE(!pthread_create(&thread, NULL, burn, NULL), "pthread_create");
 	EXPECT_SYNC(vcpu, 1);

@@ -13,7 +13,15 @@ class Qemu(Emulator):
     """Never uses KVM: that would be the processor of this computer."""
 
     def append(self):
-        return super().append() + " unknown_nmi_panic"
+        words = super().append() + " unknown_nmi_panic"
+        return words + " isolcpus=0" if self.spared_cpu() else words
+
+    def spared_cpu(self):
+        """How many CPUs (0 or 1) the machine has that run no command.
+
+        TCG changes masks of CPU 0 in the threads of all CPUs, and a hypervisor's VMRUN there
+        goes wrong when both do so at once (docs/machines.md)."""
+        return int(self.options.cpus > 1)
 
     def start(self, kernel, initramfs):
         """Boot the kernel of the cache's folder with the initramfs (bytes)."""
@@ -31,7 +39,8 @@ class Qemu(Emulator):
         self.link, link = socket_pair()
         command = [
             program, "-name", "vitro-amd", "-nodefaults", "-no-user-config",
-            "-display", "none", "-no-reboot", "-m", str(options.mem), "-smp", str(options.cpus),
+            "-display", "none", "-no-reboot", "-m", str(options.mem),
+            "-smp", str(options.cpus + self.spared_cpu()),
             "-kernel", os.path.join(kernel, image), "-initrd", initrd,
             "-append", self.append(),
             "-chardev", f"socket,id=console,fd={console.fileno()}", "-serial", "chardev:console",

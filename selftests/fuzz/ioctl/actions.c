@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../../lib/cpus.h"
 #include "execute.h"
 #include "tcg.h"
 
@@ -321,14 +322,20 @@ static long do_signal(struct thread *thread, const uint64_t *data, int fd)
 	return interrupt_thread(data[0] % FUZZ_THREADS);
 }
 
+/* What the fuzzer was started with. */
+static cpu_set_t cpus;
+
+__attribute__((constructor)) static void find_cpus(void)
+{
+	cpus = cpus_allowed();
+}
+
 static long do_affinity(struct thread *thread, const uint64_t *data, int fd)
 {
-	cpu_set_t set;
+	cpu_set_t set = cpus_one(cpus_nth(&cpus, data[0]));
 
-	CPU_ZERO(&set);
-	CPU_SET(data[0] % 2, &set);
 	if (data[1] & 1)
-		CPU_SET(1 - data[0] % 2, &set);
+		set = cpus;
 	return sched_setaffinity(0, sizeof(set), &set);
 }
 
