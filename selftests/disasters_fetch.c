@@ -103,11 +103,12 @@ TEST(guest_tables_fetched_once)
 
 static uint64_t refused;
 
+/* At least @arg times, and until the entry has been met in both forms. */
 static void absent_guest(uint64_t arg)
 {
 	uint64_t i, si;
 
-	for (i = 0; i < arg; i++) {
+	for (i = 0; i < arg || !refused || refused == i; i++) {
 		si = GVA_FLIP + 8;
 		asm volatile("invlpg (%0)" : : "r"(GVA_FLIP) : "memory");
 		refused += GUEST_TRY("outsb", : "+S"(si) : "d"(0x99) : "memory") ==
@@ -149,7 +150,7 @@ TEST_LIMIT(guest_entry_judged_and_used, 120)
 	test_note("%u reads, %llu page faults", right,
 		  (unsigned long long)GUEST_VAR(vm, refused));
 	CHECK_EQ(wrong, 0);
-	CHECK(right && GUEST_VAR(vm, refused), "the entry has not been met in both forms");
+	CHECK(right, "what was read has not come");
 }
 
 /* 32-bit code with PAE paging that has its PDPTEs loaded again and again, and a handler of #GP. */
