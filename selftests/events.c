@@ -77,10 +77,13 @@ TEST(interrupt_twice)
 		CHECK_ERR(give(vcpu, 0x41), EEXIST);
 }
 
+static volatile bool window_open;
+
 static void window_guest(uint64_t arg)
 {
 	(void)arg;
 	sti();
+	window_open = true;
 	for (;;)
 		cpu_relax();
 }
@@ -91,10 +94,12 @@ TEST(window_open_already)
 	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, window_guest);
 
 	alarm_ms(50);
-	CHECK_ERR(vcpu_run_raw(vcpu), EINTR);
+	do {
+		REQUIRE_EQ(vcpu_run_raw(vcpu), -EINTR);
+	} while (!GUEST_VAR(vcpu->vm, window_open));
+	alarm_ms(0);
 	CHECK_EQ(vcpu->run->if_flag, 1);
 	vcpu->run->request_interrupt_window = 1;
-	alarm_ms(5000);
 	EXPECT_EXIT(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
 	/* And again, until an interrupt was given. */
 	EXPECT_EXIT(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);

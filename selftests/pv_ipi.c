@@ -215,9 +215,7 @@ TEST(remembered)
 
 	vcpu_runnable(other);
 	EXPECT_SYNC(vcpu, 1);
-	alarm_ms(200);
-	CHECK_EQ(vcpu_run(vcpu), EVENT_ERROR);
-	CHECK_EQ(mp_state(vcpu), KVM_MP_STATE_HALTED);
+	EXPECT_HALTED(vcpu);
 	EXPECT_DONE(other);
 	CHECK_EQ(mp_state(vcpu), KVM_MP_STATE_RUNNABLE);
 	EXPECT_DONE(vcpu);
@@ -248,7 +246,5 @@ TEST(hidden)
 	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid));
 	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_ENABLE_CAP, &cap));
 	EXPECT_SYNC(vcpu, 1);
-	alarm_ms(200);
-	CHECK_EQ(vcpu_run(vcpu), EVENT_ERROR);
-	CHECK_EQ(mp_state(vcpu), KVM_MP_STATE_HALTED);
+	EXPECT_HALTED(vcpu);
 }

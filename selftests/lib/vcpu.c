@@ -399,8 +399,29 @@ void alarm_ms(unsigned int ms)
 		},
 	};
 
+	timer.it_interval = timer.it_value;
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+void vcpu_expect_halted(struct vcpu *vcpu, const char *file, int line)
+{
+	struct kvm_mp_state state = { 0 };
+	enum event event;
+	char text[100];
+
+	alarm_ms(50);
+	do {
+		event = vcpu_run(vcpu);
+		if (event != EVENT_ERROR || errno != EINTR) {
+			describe(vcpu, event, vcpu->call.a, text, sizeof(text));
+			test_fail(file, line, "vCPU %d: expected it to sleep, got %s",
+				  vcpu->id, text);
+			test_abort();
+		}
+		REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &state));
+	} while (state.mp_state != KVM_MP_STATE_HALTED);
+	alarm_ms(0);
 }
 
 void catch_sigusr1(void)

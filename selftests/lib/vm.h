@@ -243,8 +243,16 @@ long vcpu_set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value);
 void vcpu_start(struct vcpu *vcpu);
 void vcpu_join(struct vcpu *vcpu);
 
-/* Interrupt the system call that this thread is in then, once. */
+/*
+ * Interrupt the system call that this thread is in, each @ms milliseconds until alarm_ms(0):
+ * nobody knows when the thread gets its turn, and once may be before the call.
+ */
 void alarm_ms(unsigned int ms);
+
+/* vcpu_run() until the vCPU sleeps in the kernel; otherwise the test case is left. */
+#define EXPECT_HALTED(vcpu)						\
+	vcpu_expect_halted(vcpu, __FILE__, __LINE__)
+void vcpu_expect_halted(struct vcpu *vcpu, const char *file, int line);
 
 /* SIGUSR1 then interrupts system calls and does nothing else. */
 void catch_sigusr1(void);
