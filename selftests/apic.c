@@ -74,9 +74,7 @@ static void priority_guest(uint64_t arg)
 	G_CHECK(apic_bit(APIC_IRR, V + 16));
 	G_CHECK(apic_bit(APIC_IRR, V + 48));
 	G_CHECK(!apic_bit(APIC_ISR, V + 48));
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(taken, 3);
 	G_CHECK_EQ(order[0], V + 48);
 	G_CHECK_EQ(order[1], V + 16);
@@ -88,18 +86,16 @@ static void priority_guest(uint64_t arg)
 	self_ipi(V);
 	self_ipi(V + 16);
 	self_ipi(V + 32);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(taken, 4);
 	G_CHECK_EQ(order[3], V + 32);
 	sti();
 	write_cr8(V / 16);
-	asm volatile("nop");
+	asm volatile("nop; nop; nop");
 	G_CHECK_EQ(taken, 5);
 	G_CHECK_EQ(order[4], V + 16);
 	write_cr8(0);
-	asm volatile("nop");
+	asm volatile("nop; nop; nop");
 	cli();
 	G_CHECK_EQ(taken, 6);
 	G_CHECK_EQ(order[5], V);
@@ -119,16 +115,12 @@ static void window_guest(uint64_t arg)
 	self_ipi(V);
 	write_cr8(15);
 	G_CHECK_EQ(read_cr8(), 15);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(taken, 0);
 	/* And comes when both allow it. */
 	write_cr8(0);
 	G_CHECK_EQ(taken, 0);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(taken, 1);
 }
 
@@ -147,33 +139,44 @@ static void note_place(struct guest_regs *regs)
 	apic_eoi();
 }
 
-/* An interrupt waits for STI. Where is it taken if SHADOWED follows, at once, and then a CLI? */
-#define CHECK_TAKEN_AFTER(shadowed)					\
-do {									\
+/*
+ * An interrupt waits for STI, and SHADOWED follows at once. How far behind it is the interrupt
+ * taken? FRESH is a page that no access has been to.
+ */
+#define TAKEN_AFTER(shadowed, fresh)					\
+({									\
 	uint64_t expected;						\
 									\
 	asm volatile("mov %[self], (%[icr])\n"				\
 		     "sti\n"						\
 		     shadowed "\n"					\
-		     "1: cli\n"						\
+		     "1: nop; nop; nop\n"				\
+		     "cli\n"						\
 		     "lea 1b(%%rip), %[expected]"			\
 		     : [expected] "=r" (expected)			\
 		     : [self] "r" (APIC_ICR_SELF | APIC_ICR_ASSERT | V),	\
-		       [icr] "r" (APIC_BASE + APIC_ICR), [fresh] "r" (GPA_FREE)	\
+		       [icr] "r" (APIC_BASE + APIC_ICR), [page] "r" (fresh)	\
 		     : "rax", "memory");					\
-	G_CHECK_EQ(taken_at, expected);					\
-} while (0)
+	taken_at - expected;						\
+})
 
+/* An interrupt of the host's may delay it on TCG (docs/machines.md), but not each time. */
 static void shadow_guest(uint64_t arg)
 {
+	uint64_t late = 1, page;
+
 	(void)arg;
 	guest_handlers[V] = note_place;
 	apic_enable();
 	cli();
 	/* STI is the first instruction after an exit. */
-	CHECK_TAKEN_AFTER("nop");
+	for (page = GPA_FREE; late == 1 && page < GPA_FREE + 5 * PAGE_SIZE; page += PAGE_SIZE)
+		late = TAKEN_AFTER("nop", page);
+	G_CHECK_EQ(late, 0);
 	/* Another exit comes in its shadow. */
-	CHECK_TAKEN_AFTER("mov (%[fresh]), %%rax");
+	for (late = 1; late == 1 && page < GPA_FREE + 10 * PAGE_SIZE; page += PAGE_SIZE)
+		late = TAKEN_AFTER("mov (%[page]), %%rax", page);
+	G_CHECK_EQ(late, 0);
 }
 
 /* If the interrupt came before a HLT, that would have nothing to wake it. */
@@ -222,9 +225,7 @@ static void nested_handler(struct guest_regs *regs)
 		G_CHECK_EQ(apic_read(APIC_PPR), V + 16);
 		self_ipi(V);
 		self_ipi(V + 32);
-		sti();
-		asm volatile("nop");
-		cli();
+		take_interrupts();
 		G_CHECK_EQ(guest_cpu()->taken[V], 0);
 		G_CHECK_EQ(guest_cpu()->taken[V + 32], 1);
 	}
@@ -239,9 +240,7 @@ static void nested_guest(uint64_t arg)
 	guest_handlers[V + 32] = nested_handler;
 	apic_enable();
 	self_ipi(V + 16);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[V + 16], 1);
 	G_CHECK_EQ(guest_cpu()->taken[V], 1);
 	G_CHECK_EQ(apic_read(APIC_PPR), 0);
@@ -258,15 +257,11 @@ static void disabled_guest(uint64_t arg)
 	guest_handlers[V] = note;
 	/* Software-disabled: an IPI is not accepted. */
 	self_ipi(V);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(taken, 0);
 	apic_enable();
 	self_ipi(V);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(taken, 1);
 	/* Vectors below 16 are errors. */
 	apic_write(APIC_ESR, 0);
@@ -354,9 +349,7 @@ static void periodic_guest(uint64_t arg)
 	guest_wait_hlt(V, 10);
 	apic_write(APIC_TMICT, 0);
 	count = guest_cpu()->taken[V];
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK(guest_cpu()->taken[V] <= count + 1);
 }
 
@@ -440,15 +433,11 @@ static void x2apic_guest(uint64_t is_stock)
 	wrmsr(MSR_X2APIC(APIC_ICR), 2ULL << 32 | APIC_ICR_ASSERT | V);
 	G_CHECK_EQ(rdmsr(MSR_X2APIC(APIC_IRR + V / 32 * 16)), 1 << V % 32);
 	wrmsr(0x83f, V + 1);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[V + 1], 1);
 	G_CHECK_EQ(guest_cpu()->taken[V], 0);
 	wrmsr(MSR_X2APIC(APIC_EOI), 0);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[V], 1);
 	wrmsr(MSR_X2APIC(APIC_EOI), 0);
 	/* Bad ones: read-only, write-only, reserved bits, none at all. */

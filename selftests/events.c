@@ -26,7 +26,7 @@ static void irq_guest(uint64_t arg)
 	guest_sync(1, 0);
 	G_CHECK_EQ(guest_cpu()->taken[0x40], 0);
 	sti();
-	asm volatile("nop; nop");
+	asm volatile("nop; nop; nop");
 	G_CHECK_EQ(guest_cpu()->taken[0x40], 1);
 	guest_sync(2, 0);
 	/* Interrupts are on: taken at once. */
@@ -111,24 +111,30 @@ static void shadow_guest(uint64_t arg)
 
 	(void)arg;
 	guest_handlers[0x40] = note;
-	asm volatile("leaq 1f(%%rip), %0; sti; nop; 1: cli" : "=r"(after)
-		     : : "memory");
-	/* No interrupt right after STI, but after the next instruction. */
-	if (seen_rip)
-		G_CHECK_EQ(seen_rip, after);
-	guest_sync(1, seen_rip != 0);
+	for (;;) {
+		asm volatile("leaq 1f(%%rip), %0; sti; nop; 1: nop; nop; nop; cli" : "=r"(after)
+			     : : "memory");
+		guest_sync(1, seen_rip - after);
+	}
 }
 
 TEST(sti_shadow)
 {
 	struct vcpu *vcpu = vcpu_new(vm_new(0), 0, shadow_guest);
+	int i;
 
-	vcpu->run->request_interrupt_window = 1;
-	EXPECT_EXIT(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
-	vcpu->run->request_interrupt_window = 0;
-	REQUIRE_OK(give(vcpu, 0x40));
-	EXPECT_SYNC(vcpu, 1);
-	CHECK_EQ(vcpu->call.b, 1);
+	/* An interrupt of the host's may delay it on TCG (docs/machines.md), but not each time. */
+	for (i = 0; i < 5; i++) {
+		vcpu->run->request_interrupt_window = 1;
+		EXPECT_EXIT(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
+		vcpu->run->request_interrupt_window = 0;
+		REQUIRE_OK(give(vcpu, 0x40));
+		EXPECT_SYNC(vcpu, 1);
+		if (vcpu->call.b != 1)
+			break;
+	}
+	/* Not right after STI, but after the next instruction. */
+	CHECK_EQ(vcpu->call.b, 0);
 }
 
 static void hlt_guest(uint64_t arg)

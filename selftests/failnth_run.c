@@ -279,7 +279,7 @@ static void machine_guest(uint64_t fresh)
 	large[512] = 2;
 	G_CHECK_EQ(large[1], 1);
 	apic_write(APIC_ICR, APIC_ICR_SELF | VECTOR);
-	asm volatile("sti; nop; cli" : : : "memory");
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[VECTOR], 1);
 }
 

@@ -66,9 +66,7 @@ static void pic_guest(uint64_t arg)
 	/* Masked: it waits in IRR. */
 	outb(PIC1 + 1, 1 << 3);
 	guest_sync(3, 0);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[V + 3], 0);
 	outb(PIC1, 0x0a);			/* read IRR */
 	G_CHECK_EQ(inb(PIC1) & 1 << 3, 1 << 3);
@@ -111,9 +109,7 @@ static void ioapic_guest(uint64_t arg)
 	guest_wait_hlt(V, 1);
 	guest_sync(2, 0);
 	/* An edge is one interrupt, however long the line stays up. */
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[V], 1);
 	guest_sync(3, 0);
 	guest_wait(V, 2);
@@ -128,16 +124,12 @@ static void ioapic_guest(uint64_t arg)
 	guest_sync(5, 0);
 	apic_eoi();
 	G_CHECK_EQ(ioapic_read(0x10 + 22) & IOAPIC_REMOTE_IRR, 0);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[V + 1], 2);
 	/* Masked, nothing; unmasked while a level is up, an interrupt. */
 	ioapic_route(11, (V + 1) | IOAPIC_LEVEL | IOAPIC_MASKED, 0);
 	guest_sync(6, 0);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[V + 1], 2);
 	ioapic_route(11, (V + 1) | IOAPIC_LEVEL, 0);
 	guest_wait(V + 1, 3);
@@ -188,9 +180,7 @@ static void msi_guest(uint64_t arg)
 	guest_sync(3, 0);
 	guest_wait(V, 2);
 	guest_sync(4, 0);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[V], 2);
 }
 
@@ -243,9 +233,7 @@ static void route_guest(uint64_t arg)
 	guest_sync(2, 0);
 	guest_wait(V + 1, 1);
 	guest_sync(3, 0);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[V], 1);
 	G_CHECK_EQ(guest_cpu()->taken[V + 1], 1);
 }
@@ -317,9 +305,7 @@ static void resample_guest(uint64_t arg)
 	guest_sync(1, 0);
 	guest_wait(V, 1);
 	guest_sync(2, 0);
-	sti();
-	asm volatile("nop");
-	cli();
+	take_interrupts();
 	G_CHECK_EQ(guest_cpu()->taken[V], 1);
 }
 

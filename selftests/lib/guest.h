@@ -234,11 +234,12 @@ static inline void sti_hlt(void)
 
 /*
  * Take what is pending. A NOP stands in the shadow of STI: TCG keeps the shadow
- * for longer if that is PAUSE.
+ * for longer if that is PAUSE. Two more, since on TCG an interrupt of the host's
+ * delays the guest's by an instruction (docs/machines.md), which must not be CLI.
  */
 static inline void take_interrupts(void)
 {
-	asm volatile("sti; nop; cli; pause" : : : "memory");
+	asm volatile("sti; nop; nop; nop; cli; pause" : : : "memory");
 }
 
 static inline void hlt(void)
