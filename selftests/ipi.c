@@ -21,7 +21,7 @@
 
 #define V		0x40
 #define POLL_MS		50
-#define GIVE_UP_MS	5000
+#define GIVE_UP_MS	60000
 #define LIMIT_S		600
 
 /* How it is done, a case each. */
