@@ -5,7 +5,7 @@ import shutil
 import socket
 import time
 
-from .cache import Failure, built
+from .cache import Failure, built, script
 from .emulator import Emulator, socket_pair
 
 
@@ -14,7 +14,15 @@ class Qemu(Emulator):
 
     def append(self):
         words = super().append() + " unknown_nmi_panic"
-        return words + " isolcpus=0" if self.spared_cpu() else words
+        if self.spared_cpu():
+            words += " isolcpus=0"
+        if not self.options.deterministic:
+            # The TSC is this computer's.  A kernel that measures it while this computer is busy
+            # may be wrong by a factor, and its clock with it.
+            program = built("tsc-khz", "tsc-khz.c", [
+                ["cc", "-O2", "-Wall", "-Wextra", "-o", "{target}", "{source}"]])
+            words += " tsc_early_khz=" + script(program)
+        return words
 
     def spared_cpu(self):
         """How many CPUs (0 or 1) the machine has that run no command.
