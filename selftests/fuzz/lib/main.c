@@ -78,13 +78,13 @@ static int check_idle(const struct program *program)
 	long n = 0;
 	int i;
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 1200; i++) {
 		n = number_from(REFERENCES);
 		if (n <= 0)
 			return 0;
 		usleep(50000);
 	}
-	snprintf(reason, sizeof(reason), "the module still has %ld references after 10 seconds", n);
+	snprintf(reason, sizeof(reason), "the module still has %ld references after a minute", n);
 	return found(program, reason);
 }
 
