@@ -31,6 +31,7 @@ struct vitro_caps {
 	bool has_xsaves;	/* XSAVES can be denied or confined */
 	u64 xss_host;		/* host's IA32_XSS */
 	u64 mcg_cap_reserved;	/* bits that MCG_CAP does not have in the vendor's processors */
+	u32 disable_exits;	/* KVM_X86_DISABLE_EXITS_* that the controls permit */
 };
 
 extern struct vitro_caps vitro_caps;
@@ -137,6 +138,8 @@ struct vitro_tdp_format {
  *		end after one instruction, or after the event that it injects
  * @end_step:	IRQs off, after such an entry: vcpu->rflags become the guest's own again, @exit
  *		VITRO_EXIT_STEP if the step has been completed
+ * @end_halt:	if the guest is in a HLT that has not exited (KVM_X86_DISABLE_EXITS_HLT), the
+ *		next entry does not go on with it. May be NULL
  * @cpuid_changed: vcpu->guest_features has changed: adjust controls
  * @msr_filter_changed: vm->msr_filter has changed: no MSR that it forbids may be left
  *		that the guest reaches without an exit
@@ -205,6 +208,7 @@ struct vitro_backend {
 	void (*write_tsc_offset)(struct vitro_vcpu *vcpu);
 	void (*update_exceptions)(struct vitro_vcpu *vcpu);
 	void (*end_step)(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
+	void (*end_halt)(struct vitro_vcpu *vcpu);
 	void (*cpuid_changed)(struct vitro_vcpu *vcpu);
 	void (*msr_filter_changed)(struct vitro_vcpu *vcpu);
 	void (*set_root)(struct vitro_vcpu *vcpu, u64 root_hpa);
@@ -241,6 +245,18 @@ DECLARE_STATIC_CALL(vitro_end, *((struct vitro_backend *)0)->put);
 static inline u32 vitro_fetch_access(struct vitro_vcpu *vcpu)
 {
 	return VITRO_ACC_EXEC | (vitro_backend->cpl(vcpu) == 3 ? VITRO_ACC_USER : 0);
+}
+
+/**
+ * vitro_end_halt() - user space has changed a vCPU's state: it is not halted any more
+ * @vcpu: the vCPU, loaded
+ *
+ * For a HLT that has not exited. It may end at any time, as guests know.
+ */
+static inline void vitro_end_halt(struct vitro_vcpu *vcpu)
+{
+	if (vcpu_exit_disabled(vcpu, KVM_X86_DISABLE_EXITS_HLT) && vitro_backend->end_halt)
+		vitro_backend->end_halt(vcpu);
 }
 
 /**

@@ -198,6 +198,18 @@ static struct kvm_cpuid_entry2 *find_kvm_features(struct vitro_vcpu *vcpu)
 	return NULL;
 }
 
+/* Nobody sees the guest halt whose HLT does not exit, so a kick cannot wake it. */
+static void hide_unhalt(struct vitro_vcpu *vcpu)
+{
+	struct kvm_cpuid_entry2 *e;
+
+	if (!vcpu_exit_disabled(vcpu, KVM_X86_DISABLE_EXITS_HLT))
+		return;
+	e = find_kvm_features(vcpu);
+	if (e)
+		e->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
+}
+
 static void derive(struct vitro_vcpu *vcpu)
 {
 	struct kvm_cpuid_entry2 *e;
@@ -306,6 +318,7 @@ int vitro_set_cpuid(struct vitro_vcpu *vcpu, const struct kvm_cpuid2 *head, void
 	vcpu->cpuid = new;
 	vcpu->cpuid_nent = head->nent;
 	index_entries(vcpu);
+	hide_unhalt(vcpu);
 	if (vcpu->has_run) {
 		/* The bits that follow other registers may differ in what was given. */
 		vitro_cpuid_runtime(vcpu);

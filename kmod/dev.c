@@ -5,10 +5,12 @@
 #define pr_fmt(fmt) "vitro: " fmt
 
 #include <linux/compat.h>
+#include <linux/cpu.h>
 #include <linux/kvm.h>
 #include <linux/kvm_para.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <asm/cpufeature.h>
 #include <asm/tsc.h>
 
 #include "../uapi/vitro.h"
@@ -99,6 +101,9 @@ static const struct {
 	{ KVM_CAP_DISABLE_QUIRKS2, VITRO_QUIRKS },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
 	{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
+	{ KVM_CAP_X86_DISABLE_EXITS,
+	  KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE |
+	  KVM_X86_DISABLE_EXITS_MWAIT | KVM_X86_DISABLE_EXITS_CSTATE },
 	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },
 	{ KVM_CAP_X86_MSR_FILTER, 1 },
 	{ KVM_CAP_EXT_EMUL_CPUID, 0 },
@@ -106,14 +111,39 @@ static const struct {
 	{ KVM_CAP_BINARY_STATS_FD, 1 },
 };
 
+/**
+ * vitro_disable_exits() - which exits user space may do without on this host
+ *
+ * MWAIT may bring the CPU into states in which its own timer must go on. And where a
+ * thread that sleeps lets the other one of its core speculate by its returns, only
+ * exits keep guests from putting threads to sleep as they like.
+ *
+ * Return: KVM_X86_DISABLE_EXITS_* bits.
+ */
+u32 vitro_disable_exits(void)
+{
+	u32 exits = vitro_caps.disable_exits;
+
+	if (!boot_cpu_has(X86_FEATURE_MWAIT) || !boot_cpu_has(X86_FEATURE_ARAT) ||
+	    boot_cpu_has_bug(X86_BUG_MONITOR))
+		exits &= ~KVM_X86_DISABLE_EXITS_MWAIT;
+	if (boot_cpu_has_bug(X86_BUG_SMT_RSB) && cpu_smt_possible() && !cpu_mitigations_off())
+		exits &= KVM_X86_DISABLE_EXITS_PAUSE;
+	return exits;
+}
+
 int vitro_check_extension(struct vitro_vm *vm, unsigned long cap)
 {
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(capabilities); i++)
 		if (capabilities[i].cap == cap)
-			return capabilities[i].value;
-	return 0;
+			break;
+	if (i == ARRAY_SIZE(capabilities))
+		return 0;
+	if (cap == KVM_CAP_X86_DISABLE_EXITS)
+		return capabilities[i].value & vitro_disable_exits();
+	return capabilities[i].value;
 }
 
 static long dev_get_api_version(void *obj, void *data, unsigned long arg)

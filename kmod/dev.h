@@ -15,5 +15,6 @@ extern const struct file_operations vitro_dev_fops;
 
 /* Value of KVM_CHECK_EXTENSION; @vm is NULL on the device fd. */
 int vitro_check_extension(struct vitro_vm *vm, unsigned long cap);
+u32 vitro_disable_exits(void);
 
 #endif /* VITRO_DEV_H */

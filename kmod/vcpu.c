@@ -211,6 +211,7 @@ static struct vitro_vcpu *alloc_vcpu(struct vitro_vm *vm, u32 id)
 	vcpu->cpu = -1;
 	vcpu->last_cpu = -1;
 	vcpu->maxphyaddr = 36;
+	vcpu->disabled_exits = READ_ONCE(vm->disabled_exits);
 	vcpu->mp_state = id == vm->bsp_id ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
 	mutex_init(&vcpu->mutex);
 	rcuwait_init(&vcpu->wait);
@@ -329,8 +330,8 @@ static int check_new_vcpu(struct vitro_vm *vm, struct vitro_vcpu *vcpu)
 	/* KVM_CREATE_IRQCHIP may have come in between: the vCPU lacks its APIC. */
 	if (vm->irqchip_in_kernel != !!vcpu->lapic)
 		return -EINVAL;
-	/* KVM_CAP_DIRTY_LOG_RING as well. */
-	if (vm->dirty_ring_nr != vcpu->dirty_ring.nr)
+	/* KVM_CAP_DIRTY_LOG_RING and KVM_CAP_X86_DISABLE_EXITS as well. */
+	if (vm->dirty_ring_nr != vcpu->dirty_ring.nr || vm->disabled_exits != vcpu->disabled_exits)
 		return -EINVAL;
 	for (i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i]->id == vcpu->id)

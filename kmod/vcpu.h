@@ -272,6 +272,7 @@ struct vitro_vcpu {
 	u64 pdpte[4];			/* (t) PAE paging: to be loaded with CR3, CR0 or CR4 */
 	u64 efer_reserved;		/* (t) EFER bits that raise #GP */
 	bool has_run;			/* (t) CPUID and APIC id are fixed now */
+	u32 disabled_exits;		/* (c) KVM_X86_DISABLE_EXITS_*, as its VM has them */
 	bool pv_enforced;		/* (t) KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 	u32 pv_features;		/* (t) BIT(KVM_FEATURE_*) of its CPUID */
 
@@ -335,6 +336,12 @@ struct vitro_vcpu {
 static inline bool vcpu_has(const struct vitro_vcpu *vcpu, u32 feature)
 {
 	return vcpu->guest_features & feature;
+}
+
+/* May the guest execute what KVM_X86_DISABLE_EXITS_* names without an exit? */
+static inline bool vcpu_exit_disabled(const struct vitro_vcpu *vcpu, u32 what)
+{
+	return vcpu->disabled_exits & what;
 }
 
 /* Has the guest the feature KVM_FEATURE_*? Unless user space insists, it need not be in CPUID. */

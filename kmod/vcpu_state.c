@@ -66,6 +66,7 @@ void vitro_set_regs(struct vitro_vcpu *vcpu, const struct kvm_regs *regs)
 	/* The caller put the guest somewhere else: the fault there is moot. */
 	vcpu->events.exception.pending = false;
 	vcpu->step_begun = false;
+	vitro_end_halt(vcpu);
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 }
 
@@ -201,6 +202,7 @@ static int set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs, con
 	    vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED &&
 	    sregs->cs.selector == 0xf000 && vcpu_rip(vcpu) == 0xfff0)
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+	vitro_end_halt(vcpu);
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 	return 0;
 }
@@ -307,6 +309,8 @@ int vitro_set_mp_state(struct vitro_vcpu *vcpu, const struct kvm_mp_state *state
 	 */
 	if (state->mp_state == KVM_MP_STATE_HALTED)
 		vitro_backend->set_shadow(vcpu, 0);
+	/* Whatever it is, the processor's own HLT is not it. */
+	vitro_end_halt(vcpu);
 	WRITE_ONCE(vcpu->mp_state, state->mp_state);
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 	return 0;
@@ -416,6 +420,7 @@ int vitro_set_events(struct vitro_vcpu *vcpu, const struct kvm_vcpu_events *even
 		else
 			clear_bit(VITRO_REQ_TRIPLE_FAULT, &vcpu->requests);
 	}
+	vitro_end_halt(vcpu);
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 	return 0;
 }

@@ -188,6 +188,15 @@ static long set_max_vcpu_id(struct vitro_vm *vm, u64 max)
 	return 0;
 }
 
+/* Once and for all: vCPUs are made with it. */
+static long disable_exits(struct vitro_vm *vm, u64 which)
+{
+	if (which & ~(u64)vitro_disable_exits() || vm->nr_vcpus)
+		return -EINVAL;
+	WRITE_ONCE(vm->disabled_exits, vm->disabled_exits | which);
+	return 0;
+}
+
 static long set_halt_poll(struct vitro_vm *vm, u64 ns)
 {
 	if (ns > U32_MAX)
@@ -248,6 +257,8 @@ static long vm_enable_cap(void *obj, void *data, unsigned long arg)
 		return set_max_vcpu_id(vm, cap->args[0]);
 	case KVM_CAP_HALT_POLL:
 		return set_halt_poll(vm, cap->args[0]);
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return disable_exits(vm, cap->args[0]);
 	case KVM_CAP_MSR_PLATFORM_INFO:
 		WRITE_ONCE(vm->hide_platform_info, !cap->args[0]);
 		return 0;

@@ -75,6 +75,7 @@ struct vitro_vm {
 	u32 nr_mmu_pages;		/* KVM_SET_NR_MMU_PAGES; written under lock */
 	u32 max_vcpu_id;		/* lock: KVM_CAP_MAX_VCPU_ID, plus 1; 0: not set */
 	u32 halt_poll_ns;		/* KVM_CAP_HALT_POLL; written under lock */
+	u32 disabled_exits;		/* KVM_X86_DISABLE_EXITS_*; written under lock */
 	/* KVM_ENABLE_CAP; written under lock */
 	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT */

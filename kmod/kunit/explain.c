@@ -268,7 +268,7 @@ static void vmx_rule(struct kunit *test)
 static const struct vmx_event_case {
 	const char *name;
 	enum failure failure;
-	u32 info, error_code, insn_len, intr_state;
+	u32 info, error_code, insn_len, intr_state, activity;
 	const char *says;
 } vmx_events[] = {
 	{ "NMI with another vector", CONTROLS, INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | 3,
@@ -293,6 +293,14 @@ static const struct vmx_event_case {
 	  .intr_state = GUEST_INTR_STATE_MOV_SS, .says = "no external interrupt in" },
 	{ "NMI while blocked", GUEST, INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | 2,
 	  .intr_state = GUEST_INTR_STATE_NMI, .says = "no NMI in" },
+	{ "NMI while halted", GUEST, INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | 2,
+	  .activity = GUEST_ACTIVITY_HLT, .says = NO_VMX_RULE },
+	{ "#DB while halted", GUEST, INTR_INFO_VALID_MASK | INTR_TYPE_HARD_EXCEPTION | 1,
+	  .activity = GUEST_ACTIVITY_HLT, .says = NO_VMX_RULE },
+	{ "#UD while halted", GUEST, INTR_INFO_VALID_MASK | INTR_TYPE_HARD_EXCEPTION | 6,
+	  .activity = GUEST_ACTIVITY_HLT, .says = "wakes to no such event" },
+	{ "halted in a shadow", GUEST, .intr_state = GUEST_INTR_STATE_MOV_SS,
+	  .activity = GUEST_ACTIVITY_HLT, .says = "active in an interrupt shadow" },
 };
 TEST_PARAMS(vmx_events);
 
@@ -307,6 +315,7 @@ static void vmx_event(struct kunit *test)
 	seq_buf_init(&text, buffer, TEXT_SIZE - 1);
 	vmx->failed = (struct vmx_injection) { p->info, p->error_code, p->insn_len };
 	fake_vmcs[GUEST_INTERRUPTIBILITY_INFO] = p->intr_state;
+	fake_vmcs[GUEST_ACTIVITY_STATE] = p->activity;
 	vmx_explain(&vmx->vcpu, &text);
 	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(buffer, p->says), "it says: %s", buffer);
 }

@@ -217,6 +217,11 @@ static int fake_set_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value)
 	return 0;
 }
 
+static void fake_end_halt(struct vitro_vcpu *vcpu)
+{
+	to_fake(vcpu)->halts_ended++;
+}
+
 static void fake_set_root(struct vitro_vcpu *vcpu, u64 root_hpa)
 {
 }
@@ -278,6 +283,7 @@ struct vitro_backend fake_backend = {
 	.set_msr		= fake_set_msr,
 	.write_tsc_offset	= fake_no_vcpu,
 	.update_exceptions	= fake_no_vcpu,
+	.end_halt		= fake_end_halt,
 	.cpuid_changed		= fake_no_vcpu,
 	.set_root		= fake_set_root,
 	.explain		= fake_explain,

@@ -29,6 +29,7 @@ enum fake_injection {
  * @irq_window, @nmi_window: windows asked for
  * @tpr, @irr_class: the last update_tpr()
  * @skipped:	bytes of the last skip()
+ * @halts_ended: calls of end_halt()
  */
 struct fake_vcpu {
 	struct vitro_vcpu vcpu;
@@ -49,6 +50,7 @@ struct fake_vcpu {
 	u8 tpr;
 	int irr_class;
 	unsigned int skipped;
+	unsigned int halts_ended;
 };
 
 extern struct vitro_backend fake_backend;

@@ -7,6 +7,7 @@
 #include <linux/cc_platform.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/kvm.h>
 #include <linux/printk.h>
 #include <linux/smp.h>
 #include <linux/string.h>
@@ -120,6 +121,9 @@ static void svm_find_optional(void)
 	vitro_caps.has_xsaves = boot_cpu_has(X86_FEATURE_XSAVES);
 	/* APM, "Global Status and Control Registers": nothing above MCG_CTL_P. */
 	vitro_caps.mcg_cap_reserved = ~(u64)(MCG_BANKCNT_MASK | MCG_CTL_P);
+	/* C-states have no MSRs here. */
+	vitro_caps.disable_exits = KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE |
+				   KVM_X86_DISABLE_EXITS_MWAIT;
 	vitro_caps.xss_host = 0;
 	if (vitro_caps.has_xsaves)
 		rdmsrq(MSR_IA32_XSS, vitro_caps.xss_host);

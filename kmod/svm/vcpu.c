@@ -51,9 +51,8 @@ static const u8 svm_intercepts_always[] = {
 	INTERCEPT_EXCEPTION_OFFSET + X86_TRAP_UD,
 	INTERCEPT_EXCEPTION_OFFSET + X86_TRAP_AC,
 	INTERCEPT_EXCEPTION_OFFSET + X86_TRAP_MC,
-	INTERCEPT_CPUID, INTERCEPT_HLT, INTERCEPT_IOIO_PROT, INTERCEPT_MSR_PROT,
+	INTERCEPT_CPUID, INTERCEPT_IOIO_PROT, INTERCEPT_MSR_PROT,
 	INTERCEPT_RDPMC, INTERCEPT_INVD, INTERCEPT_WBINVD,
-	INTERCEPT_MONITOR, INTERCEPT_MWAIT, INTERCEPT_MWAIT_COND,
 	INTERCEPT_VMRUN, INTERCEPT_VMMCALL, INTERCEPT_VMLOAD, INTERCEPT_VMSAVE,
 	INTERCEPT_STGI, INTERCEPT_CLGI, INTERCEPT_SKINIT, INTERCEPT_INVLPGA,
 	/* QEMU's TCG ignores this one; common code reads XCR0 back. */
@@ -107,6 +106,31 @@ void svm_vcpu_destroy(struct vitro_vcpu *vcpu)
 	svm->vmcb = NULL;
 }
 
+/*
+ * The instructions with which a guest waits. An interrupt that ends a HLT or MWAIT of the
+ * guest's finds RIP behind it: entered again, the guest goes on as after any wake-up.
+ */
+static void svm_intercept_waiting(struct svm_vcpu *svm)
+{
+	struct vmcb_control_area *control = &svm->vmcb->control;
+	const struct vitro_vcpu *vcpu = &svm->vcpu;
+	bool mwait = !vcpu_exit_disabled(vcpu, KVM_X86_DISABLE_EXITS_MWAIT);
+
+	svm_intercept(svm->vmcb, INTERCEPT_HLT,
+		      !vcpu_exit_disabled(vcpu, KVM_X86_DISABLE_EXITS_HLT));
+	svm_intercept(svm->vmcb, INTERCEPT_MONITOR, mwait);
+	svm_intercept(svm->vmcb, INTERCEPT_MWAIT, mwait);
+	svm_intercept(svm->vmcb, INTERCEPT_MWAIT_COND, mwait);
+
+	/* Unfiltered, every PAUSE would exit. */
+	if (!svm_caps.pause_filter || vcpu_exit_disabled(vcpu, KVM_X86_DISABLE_EXITS_PAUSE))
+		return;
+	svm_intercept(svm->vmcb, INTERCEPT_PAUSE, true);
+	control->pause_filter_count = SVM_PAUSE_COUNT;
+	if (svm_caps.pause_threshold)
+		control->pause_filter_thresh = SVM_PAUSE_THRESHOLD;
+}
+
 static void svm_init_control(struct svm_vcpu *svm)
 {
 	struct vmcb_control_area *control = &svm->vmcb->control;
@@ -116,6 +140,7 @@ static void svm_init_control(struct svm_vcpu *svm)
 	for (i = 0; i < ARRAY_SIZE(svm_intercepts_always); i++)
 		svm_intercept(svm->vmcb, svm_intercepts_always[i], true);
 
+	svm_intercept_waiting(svm);
 	/* Reserved on processors without the instruction. */
 	if (svm_caps.rdpru)
 		svm_intercept(svm->vmcb, INTERCEPT_RDPRU, true);
@@ -125,13 +150,6 @@ static void svm_init_control(struct svm_vcpu *svm)
 		svm_intercept(svm->vmcb, INTERCEPT_INVLPGB, true);
 		svm_intercept(svm->vmcb, INTERCEPT_INVLPGB_ILLEGAL, true);
 		svm_intercept(svm->vmcb, INTERCEPT_TLBSYNC, true);
-	}
-	/* Unfiltered, every PAUSE would exit. */
-	if (svm_caps.pause_filter) {
-		svm_intercept(svm->vmcb, INTERCEPT_PAUSE, true);
-		control->pause_filter_count = SVM_PAUSE_COUNT;
-		if (svm_caps.pause_threshold)
-			control->pause_filter_thresh = SVM_PAUSE_THRESHOLD;
 	}
 	/* With the APIC in user space, that has to see TPR fall. */
 	svm_intercept(svm->vmcb, INTERCEPT_CR8_WRITE, !svm->vcpu.vm->irqchip_in_kernel);

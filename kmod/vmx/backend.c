@@ -91,6 +91,7 @@ const struct vitro_backend vitro_vmx_backend = {
 	.write_tsc_offset	= vmx_write_tsc_offset,
 	.update_exceptions	= vmx_update_exceptions,
 	.end_step	= vmx_end_step,
+	.end_halt		= vmx_end_halt,
 	.cpuid_changed		= vmx_cpuid_changed,
 	.msr_filter_changed		= vmx_msr_filter_changed,
 	.set_root		= vmx_set_root,

@@ -8,6 +8,7 @@
 #include <linux/cpu.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/kvm.h>
 #include <linux/printk.h>
 #include <linux/string.h>
 #include <asm/cpufeature.h>
@@ -16,6 +17,8 @@
 #include <asm/special_insns.h>
 
 #include "vmx.h"
+
+#define MISC_ACTIVITY_HLT	BIT(6)	/* of IA32_VMX_MISC */
 
 struct vmx_config vmx_config __read_mostly;
 
@@ -239,6 +242,23 @@ static bool large_pages_safe(void)
 	return !boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) || cpu_mitigations_off();
 }
 
+/* KVM_X86_DISABLE_EXITS_*: what can be off, and for HLT that entries can go on with it. */
+static u32 exits_to_disable(const struct vmx_config *c)
+{
+	u32 exits = 0, must = c->must[VMX_CPU];
+
+	if (!(must & CPU_BASED_HLT_EXITING) && c->misc & MISC_ACTIVITY_HLT)
+		exits |= KVM_X86_DISABLE_EXITS_HLT;
+	if (!(must & (CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING)))
+		exits |= KVM_X86_DISABLE_EXITS_MWAIT;
+	if (!(must & CPU_BASED_PAUSE_EXITING ||
+	      c->must[VMX_CPU2] & SECONDARY_EXEC_PAUSE_LOOP_EXITING))
+		exits |= KVM_X86_DISABLE_EXITS_PAUSE;
+	if (vmx_has_cstate_msrs())
+		exits |= KVM_X86_DISABLE_EXITS_CSTATE;
+	return exits;
+}
+
 static void fill_caps(const struct vmx_config *c)
 {
 	bool large = large_pages_safe();
@@ -261,6 +281,7 @@ static void fill_caps(const struct vmx_config *c)
 	vitro_caps.has_rdtscp = c->may[VMX_CPU2] & SECONDARY_EXEC_ENABLE_RDTSCP;
 	/* XSAVES raises #UD in guests, so the host's IA32_XSS can stay. */
 	vitro_caps.has_xsaves = false;
+	vitro_caps.disable_exits = exits_to_disable(c);
 }
 
 /*

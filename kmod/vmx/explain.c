@@ -303,6 +303,21 @@ BROKEN(bad_event_if, event_is(s, INTR_TYPE_EXT_INTR) && !(s->rflags & X86_EFLAGS
 
 BROKEN(bad_activity, s->activity > GUEST_ACTIVITY_WAIT_SIPI ||
 		     (s->activity && s->intr_state & SHADOW))
+/* A halted guest takes interrupts, NMIs, #DB and #MC only. */
+static bool bad_halt(const struct vmx_state *s, int seg)
+{
+	u8 vector = s->event & INTR_INFO_VECTOR_MASK;
+
+	if (s->activity != GUEST_ACTIVITY_HLT)
+		return false;
+	if (s->seg[VITRO_SS].dpl)
+		return true;
+	return s->event & INTR_INFO_VALID_MASK && !event_is(s, INTR_TYPE_EXT_INTR) &&
+	       !event_is(s, INTR_TYPE_NMI_INTR) &&
+	       !(event_is(s, INTR_TYPE_HARD_EXCEPTION) &&
+		 (vector == X86_TRAP_DB || vector == X86_TRAP_MC));
+}
+
 BROKEN(bad_intr_bits, s->intr_state & ~(u64)(SHADOW | GUEST_INTR_STATE_NMI))
 BROKEN(bad_both_shadows, (s->intr_state & SHADOW) == SHADOW)
 BROKEN(bad_sti, s->intr_state & GUEST_INTR_STATE_STI && !(s->rflags & X86_EFLAGS_IF))
@@ -310,7 +325,7 @@ BROKEN(bad_irq_shadow, event_is(s, INTR_TYPE_EXT_INTR) && s->intr_state & SHADOW
 BROKEN(bad_nmi_shadow, event_is(s, INTR_TYPE_NMI_INTR) &&
 		       s->intr_state & (SHADOW | GUEST_INTR_STATE_NMI))
 BROKEN(bad_pending_bits, s->pending_dbg & ~PENDING_DBG_BITS)
-BROKEN(bad_pending_step, s->intr_state & SHADOW &&
+BROKEN(bad_pending_step, (s->intr_state & SHADOW || s->activity == GUEST_ACTIVITY_HLT) &&
 			 !!(s->pending_dbg & DR_STEP) !=
 			 (s->rflags & X86_EFLAGS_TF && !(s->debugctl & DEBUGCTLMSR_BTF)))
 BROKEN(bad_link, s->link != ~0ULL)
@@ -447,6 +462,8 @@ static const struct vmx_rule rules[] = {
 
 	{ CHECK_GUEST, 0, "the activity state must be known, and active in an interrupt shadow",
 	  STATE, NULL, bad_activity, { AT(activity), AT(intr_state) } },
+	{ CHECK_GUEST, 0, "a halted guest is at level 0 and wakes to no such event", STATE, NULL,
+	  bad_halt, { AT(activity), AT(event) } },
 	{ CHECK_GUEST, 0, "reserved bits of the interruptibility state must be 0", STATE, NULL,
 	  bad_intr_bits, { AT(intr_state) } },
 	{ CHECK_GUEST, 0, "STI and MOV SS cannot block at the same time", STATE, EVENTS,
@@ -459,7 +476,7 @@ static const struct vmx_rule rules[] = {
 	  bad_nmi_shadow, { AT(event), AT(intr_state) } },
 	{ CHECK_GUEST, 0, "reserved bits of the pending debug exceptions must be 0", STATE, NULL,
 	  bad_pending_bits, { AT(pending_dbg) } },
-	{ CHECK_GUEST, 0, "in an interrupt shadow a single-step trap must be pending if RFLAGS.TF is set, and only then",
+	{ CHECK_GUEST, 0, "in an interrupt shadow or HLT a single-step trap must be pending if RFLAGS.TF is set, and only then",
 	  STATE, NULL, bad_pending_step, { AT(pending_dbg), AT(intr_state), AT(rflags) } },
 	{ CHECK_GUEST, 0, "the VMCS link pointer must be all ones", STATE, NULL,
 	  bad_link, { AT(link) } },

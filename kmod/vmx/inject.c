@@ -36,6 +36,20 @@ void vmx_set_intr_state(struct vitro_vmx *vmx, u32 state)
 	vmx_pend(vmx, VMX_PENDING_CHECK_DEBUG);
 }
 
+/*
+ * vmx_end_halt() - see struct vitro_backend
+ *
+ * An exit from a HLT of the guest's leaves that as the activity state, with RIP behind
+ * the HLT, and the next entry goes on halting. Entry refuses that state together with an
+ * interrupt shadow, with SS.DPL above 0, and with most events to inject (SDM, "Checks on
+ * Guest Non-Register State"); and the delivery of any event ends it.
+ */
+void vmx_end_halt(struct vitro_vcpu *vcpu)
+{
+	if (vcpu_exit_disabled(vcpu, KVM_X86_DISABLE_EXITS_HLT))
+		vmx_write(to_vmx(vcpu), GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+}
+
 /**
  * vmx_check_pending_debug() - make shadow, RFLAGS and pending traps agree
  * @vmx: the vCPU
@@ -43,7 +57,8 @@ void vmx_set_intr_state(struct vitro_vmx *vmx, u32 state)
  * VM entry refuses a shadow with RFLAGS.TF but no pending single-step trap,
  * and the other way round (SDM, "Checks on Guest Non-Register State"). The
  * processor keeps them in step; whoever changes one of them from outside, or
- * takes the trap away by intercepting #DB, does not.
+ * takes the trap away by intercepting #DB, does not. The same holds for a HLT that
+ * goes on, which ends here.
  *
  * Context: IRQs off, before an entry.
  */
@@ -53,6 +68,7 @@ void vmx_check_pending_debug(struct vitro_vmx *vmx)
 	u32 state = vmx_intr_state(vmx);
 	u64 old, new;
 
+	vmx_end_halt(&vmx->vcpu);
 	/* STI's shadow without IF is not a state that a processor can be in. */
 	if (state & GUEST_INTR_STATE_STI && !(rflags & X86_EFLAGS_IF)) {
 		state &= ~GUEST_INTR_STATE_STI;
@@ -109,6 +125,7 @@ static void inject(struct vitro_vmx *vmx, u32 info, u32 error_code, u32 insn_len
 	vmx->inject.error_code = error_code;
 	vmx->inject.insn_len = insn_len;
 	vmx->vcpu.refresh |= VITRO_REFRESH_GUEST;
+	vmx_end_halt(&vmx->vcpu);
 }
 
 /*

@@ -6,6 +6,7 @@
 #include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/gfp.h>
+#include <linux/kvm.h>
 #include <linux/preempt.h>
 #include <asm/cpufeature.h>
 #include <asm/debugreg.h>
@@ -46,11 +47,21 @@ static const struct vmx_passed_msr {
 	{ MSR_SYSCALL_MASK, false },
 };
 
+/* How long the core has been in C-states: for reading, with KVM_X86_DISABLE_EXITS_CSTATE. */
+static const struct vmx_passed_msr cstate_msrs[] = {
+	{ MSR_CORE_C1_RES, false },
+	{ MSR_CORE_C3_RESIDENCY, false },
+	{ MSR_CORE_C6_RESIDENCY, false },
+	{ MSR_CORE_C7_RESIDENCY, false },
+};
+
 /*
- * One for all vCPUs, and one that passes nothing, for guests of which a filter
- * forbids an MSR of passed_msrs.
+ * Shared by vCPUs. One passes nothing, for guests of which a filter forbids an MSR that
+ * would pass otherwise.
  */
-static unsigned long *msr_bitmap, *msr_bitmap_filtered;
+enum { BITMAP_PASSED, BITMAP_PASSED_CSTATE, BITMAP_FILTERED, NR_BITMAPS };
+
+static unsigned long *msr_bitmaps[NR_BITMAPS];
 
 /* Parts of the bitmap, in bytes (SDM, "MSR-Bitmap Address"). */
 #define BITMAP_READ_LOW		0x000
@@ -59,14 +70,28 @@ static unsigned long *msr_bitmap, *msr_bitmap_filtered;
 #define BITMAP_WRITE_HIGH	0xc00
 #define BITMAP_FIRST_HIGH	0xc0000000
 
-static void pass(const struct vmx_passed_msr *p)
+static void pass(unsigned long *bitmap, const struct vmx_passed_msr *p)
 {
 	bool high = p->msr >= BITMAP_FIRST_HIGH;
 	unsigned int bit = p->msr & 0x1fff;
 
-	clear_bit(8 * (high ? BITMAP_READ_HIGH : BITMAP_READ_LOW) + bit, msr_bitmap);
+	clear_bit(8 * (high ? BITMAP_READ_HIGH : BITMAP_READ_LOW) + bit, bitmap);
 	if (p->write)
-		clear_bit(8 * (high ? BITMAP_WRITE_HIGH : BITMAP_WRITE_LOW) + bit, msr_bitmap);
+		clear_bit(8 * (high ? BITMAP_WRITE_HIGH : BITMAP_WRITE_LOW) + bit, bitmap);
+}
+
+/**
+ * vmx_has_cstate_msrs() - has this CPU any of the C-states' MSRs?
+ */
+bool vmx_has_cstate_msrs(void)
+{
+	u64 value;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cstate_msrs); i++)
+		if (!rdmsrq_safe(cstate_msrs[i].msr, &value))
+			return true;
+	return false;
 }
 
 /**
@@ -78,16 +103,20 @@ int vmx_msr_setup(void)
 {
 	int i;
 
-	msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL);
-	msr_bitmap_filtered = (unsigned long *)__get_free_page(GFP_KERNEL);
-	if (!msr_bitmap || !msr_bitmap_filtered) {
-		vmx_msr_teardown();
-		return -ENOMEM;
+	for (i = 0; i < NR_BITMAPS; i++) {
+		msr_bitmaps[i] = (unsigned long *)__get_free_page(GFP_KERNEL);
+		if (!msr_bitmaps[i]) {
+			vmx_msr_teardown();
+			return -ENOMEM;
+		}
+		memset(msr_bitmaps[i], 0xff, PAGE_SIZE);
 	}
-	memset(msr_bitmap, 0xff, PAGE_SIZE);
-	memset(msr_bitmap_filtered, 0xff, PAGE_SIZE);
-	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
-		pass(&passed_msrs[i]);
+	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++) {
+		pass(msr_bitmaps[BITMAP_PASSED], &passed_msrs[i]);
+		pass(msr_bitmaps[BITMAP_PASSED_CSTATE], &passed_msrs[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(cstate_msrs); i++)
+		pass(msr_bitmaps[BITMAP_PASSED_CSTATE], &cstate_msrs[i]);
 	return 0;
 }
 
@@ -96,10 +125,22 @@ int vmx_msr_setup(void)
  */
 void vmx_msr_teardown(void)
 {
-	free_page((unsigned long)msr_bitmap);
-	free_page((unsigned long)msr_bitmap_filtered);
-	msr_bitmap = NULL;
-	msr_bitmap_filtered = NULL;
+	int i;
+
+	for (i = 0; i < NR_BITMAPS; i++) {
+		free_page((unsigned long)msr_bitmaps[i]);
+		msr_bitmaps[i] = NULL;
+	}
+}
+
+static bool all_allowed(struct vitro_vm *vm, const struct vmx_passed_msr *passed, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (!vitro_msrs_allowed(vm, &passed[i].msr, 1))
+			return false;
+	return true;
 }
 
 /*
@@ -109,15 +150,13 @@ void vmx_msr_teardown(void)
  */
 void vmx_msr_filter_changed(struct vitro_vcpu *vcpu)
 {
-	u32 msrs[ARRAY_SIZE(passed_msrs)];
-	bool pass_all;
-	int i;
+	bool cstate = vcpu_exit_disabled(vcpu, KVM_X86_DISABLE_EXITS_CSTATE);
+	int which = cstate ? BITMAP_PASSED_CSTATE : BITMAP_PASSED;
 
-	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
-		msrs[i] = passed_msrs[i].msr;
-	pass_all = vitro_msrs_allowed(vcpu->vm, msrs, ARRAY_SIZE(msrs));
-	vmx_write(to_vmx(vcpu), MSR_BITMAP,
-		  virt_to_phys(pass_all ? msr_bitmap : msr_bitmap_filtered));
+	if (!all_allowed(vcpu->vm, passed_msrs, ARRAY_SIZE(passed_msrs)) ||
+	    (cstate && !all_allowed(vcpu->vm, cstate_msrs, ARRAY_SIZE(cstate_msrs))))
+		which = BITMAP_FILTERED;
+	vmx_write(to_vmx(vcpu), MSR_BITMAP, virt_to_phys(msr_bitmaps[which]));
 }
 
 static void read_user_msrs(struct vmx_cpu *c)
@@ -386,6 +425,13 @@ int vmx_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value)
 	case MSR_IA32_DEBUGCTLMSR:
 		*value = vmx->debugctl;
 		return 0;
+	case MSR_CORE_C1_RES:
+	case MSR_CORE_C3_RESIDENCY:
+	case MSR_CORE_C6_RESIDENCY:
+	case MSR_CORE_C7_RESIDENCY:
+		/* A filter that forbids another MSR has made it exit. */
+		return !vcpu_exit_disabled(vcpu, KVM_X86_DISABLE_EXITS_CSTATE) ||
+		       rdmsrq_safe(msr, value);
 	}
 	i = user_msr_index(msr);
 	if (i < 0)

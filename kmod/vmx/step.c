@@ -59,6 +59,7 @@ void vmx_start_step(struct vitro_vmx *vmx)
 			smp_send_reschedule(smp_processor_id());
 		return;
 	}
+	vmx_end_halt(&vmx->vcpu);
 	vmx->step_tf = rflags & X86_EFLAGS_TF;
 	vmx->step_rip = vcpu_rip(&vmx->vcpu);
 	vmx->step_shadow = vmx_intr_state(vmx) & SHADOW;

@@ -7,6 +7,7 @@
  * ways.c	which of the two, and changing between them
  * caps.c	what the processor must and can have
  * vcpu.c	a vCPU's life: VMCS, load and put, entering the guest, flushes
+ * controls.c	what exits
  * state.c	segments, tables, control registers
  * msr.c	MSRs: the bitmap, and what is switched with the guest
  * step.c	exceptions that exit, single steps for debuggers
@@ -323,12 +324,16 @@ void vmx_put(struct vitro_vcpu *vcpu);
 void vmx_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
 void vmx_flush_tlb(struct vitro_vcpu *vcpu);
 void vmx_flush_guest_tlb(struct vitro_vcpu *vcpu);
-void vmx_write_preemption_timer(void);
 void vmx_set_root(struct vitro_vcpu *vcpu, u64 root_hpa);
-void vmx_update_secondary(struct vitro_vmx *vmx);
 void vmx_branch_barrier(void);
 int vmx_vcpu_setup(void);
 void vmx_vcpu_teardown(void);
+
+/* controls.c */
+void vmx_reset_primary(struct vitro_vmx *vmx);
+void vmx_update_secondary(struct vitro_vmx *vmx);
+void vmx_write_preemption_timer(void);
+void vmx_write_controls(struct vitro_vmx *vmx);
 
 /* state.c */
 void vmx_cache_reg(struct vitro_vcpu *vcpu, enum vitro_reg reg);
@@ -353,6 +358,7 @@ void vmx_reset_state(struct vitro_vmx *vmx);
 void vmx_update_cr4_mask(struct vitro_vmx *vmx);
 
 /* msr.c */
+bool vmx_has_cstate_msrs(void);
 int vmx_msr_setup(void);
 void vmx_msr_teardown(void);
 void vmx_msr_filter_changed(struct vitro_vcpu *vcpu);
@@ -374,6 +380,7 @@ void vmx_inject_irq(struct vitro_vcpu *vcpu, u8 vector, bool soft, u8 insn_len);
 void vmx_inject_nmi(struct vitro_vcpu *vcpu);
 void vmx_inject_exception(struct vitro_vcpu *vcpu, u8 vector, bool has_error, u32 error_code);
 void vmx_cancel_injection(struct vitro_vcpu *vcpu);
+void vmx_end_halt(struct vitro_vcpu *vcpu);
 u32 vmx_get_shadow(struct vitro_vcpu *vcpu);
 void vmx_set_shadow(struct vitro_vcpu *vcpu, u32 shadow);
 bool vmx_get_nmi_mask(struct vitro_vcpu *vcpu);
