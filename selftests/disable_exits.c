@@ -208,6 +208,7 @@ static void irqfd_guest(uint64_t arg)
 	apic_enable();
 	guest_handlers[V] = guest_eoi;
 	ioapic_route(PIN, V, 0);
+	stage = 1;
 	guest_wait_hlt(V, 1);
 }
 
@@ -220,6 +221,8 @@ TEST(hlt_irqfd)
 
 	REQUIRE_OK(sys_ioctl(vcpu->vm->fd, KVM_IRQFD, &irqfd));
 	vcpu_start(vcpu);
+	while (!GUEST_VAR(vcpu->vm, stage))
+		usleep(1000);
 	usleep(300000);
 	CHECK_EQ(vcpu_cpu(vcpu)->taken[V], 0);
 	REQUIRE(write(irqfd.fd, &one, sizeof(one)) == sizeof(one), "eventfd");
