@@ -6,6 +6,9 @@ import struct
 FONT_OF = "/usr/share/seabios/vgabios-stdvga.bin"
 # How the letter A looks in the font of 8 by 16 dots of a VGA's BIOS.
 LETTER_A = bytes.fromhex("000010386cc6c6fec6c6c6c600000000")
+# What an American keyboard has only with the shift key, and that key.
+SHIFTED = '~!@#$%^&*()_+{}|:"<>?ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+SHIFT = 0xffe1
 
 
 class Picture:
@@ -123,8 +126,16 @@ class Vnc:
         return Picture(self.width, self.height, bytes(dots))
 
     def type(self, text):
-        """Press and release the keys of a text."""
+        """Press and release the keys of a text, on an American keyboard."""
         for character in text:
-            key = {"\n": 0xff0d, "\x1b": 0xff1b}.get(character, ord(character))
-            for down in (1, 0):
-                self.socket.sendall(struct.pack(">BBxxI", 4, down, key))
+            keys = [{"\n": 0xff0d, "\x1b": 0xff1b}.get(character, ord(character))]
+            if character in SHIFTED:
+                keys.insert(0, SHIFT)
+            for key in keys:
+                self._key(key, 1)
+            for key in reversed(keys):
+                self._key(key, 0)
+
+    def _key(self, key, down):
+        self.socket.sendall(struct.pack(">BBxxI", 4, down, key))
+
