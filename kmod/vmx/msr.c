@@ -17,6 +17,7 @@
 #include <asm/segment.h>
 
 #include "../msr_filter.h"
+#include "../vm.h"
 #include "vmx.h"
 
 static const u32 user_msrs[VMX_NR_USER_MSRS] = {
@@ -153,8 +154,10 @@ void vmx_msr_filter_changed(struct vitro_vcpu *vcpu)
 	bool cstate = vcpu_exit_disabled(vcpu, KVM_X86_DISABLE_EXITS_CSTATE);
 	int which = cstate ? BITMAP_PASSED_CSTATE : BITMAP_PASSED;
 
-	if (!all_allowed(vcpu->vm, passed_msrs, ARRAY_SIZE(passed_msrs)) ||
-	    (cstate && !all_allowed(vcpu->vm, cstate_msrs, ARRAY_SIZE(cstate_msrs))))
+	/* Mostly there is none. One that comes now asks for another look. */
+	if (rcu_access_pointer(vcpu->vm->msr_filter) &&
+	    (!all_allowed(vcpu->vm, passed_msrs, ARRAY_SIZE(passed_msrs)) ||
+	     (cstate && !all_allowed(vcpu->vm, cstate_msrs, ARRAY_SIZE(cstate_msrs)))))
 		which = BITMAP_FILTERED;
 	vmx_write(to_vmx(vcpu), MSR_BITMAP, virt_to_phys(msr_bitmaps[which]));
 }
