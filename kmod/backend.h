@@ -29,6 +29,8 @@ struct vitro_caps {
 	bool has_invpcid;	/* INVPCID can be enabled for the guest */
 	bool has_rdtscp;	/* RDTSCP/RDPID can be enabled for the guest */
 	bool has_xsaves;	/* XSAVES can be denied or confined */
+	u8 tsc_ratio_bits;	/* fractional bits of a TSC ratio; 0: the TSC cannot be scaled */
+	u64 tsc_ratio_max;	/* the largest */
 	u64 xss_host;		/* host's IA32_XSS */
 	u64 mcg_cap_reserved;	/* bits that MCG_CAP does not have in the vendor's processors */
 	u32 disable_exits;	/* KVM_X86_DISABLE_EXITS_* that the controls permit */
@@ -134,6 +136,7 @@ struct vitro_tdp_format {
  *		vendor-specific ones). 0; 1: no such MSR (the guest gets #GP)
  * @set_msr:	set one of them. 0; 1: no such MSR or value refused
  * @write_tsc_offset: vcpu->tsc_offset has changed
+ * @write_tsc_ratio: vcpu->tsc_ratio has changed; only where vitro_caps has them
  * @update_exceptions: vcpu->guest_debug has changed. KVM_GUESTDBG_SINGLESTEP: each entry shall
  *		end after one instruction, or after the event that it injects
  * @end_step:	IRQs off, after such an entry: vcpu->rflags become the guest's own again, @exit
@@ -206,6 +209,7 @@ struct vitro_backend {
 	int (*get_msr)(struct vitro_vcpu *vcpu, u32 msr, u64 *value);
 	int (*set_msr)(struct vitro_vcpu *vcpu, u32 msr, u64 value);
 	void (*write_tsc_offset)(struct vitro_vcpu *vcpu);
+	void (*write_tsc_ratio)(struct vitro_vcpu *vcpu);
 	void (*update_exceptions)(struct vitro_vcpu *vcpu);
 	void (*end_step)(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
 	void (*end_halt)(struct vitro_vcpu *vcpu);

@@ -2,9 +2,9 @@
 /*
  * Guest time.
  *
- * The guest's TSC is the host's plus an offset, the same for all vCPUs of a VM
- * unless the guest sets them apart. The kvmclock pages of all vCPUs are made
- * from one pair of host TSC and host time, so that they agree to the
+ * The guest's TSC is the host's, scaled if user space wants it (tsc.h), plus an offset, the
+ * same for all vCPUs of a VM unless the guest sets them apart. The kvmclock pages of all
+ * vCPUs are made from one pair of host TSC and host time, so that they agree to the
  * nanosecond, which KVM_CLOCK_TSC_STABLE and PVCLOCK_TSC_STABLE_BIT promise.
  */
 #include <linux/kvm.h>
@@ -18,18 +18,30 @@
 #include "backend.h"
 #include "clock.h"
 #include "irqchip/irqchip.h"
+#include "run.h"
+#include "tsc.h"
 #include "vm.h"
 
 /* User space's TSC writes that are this near to what a vCPU of the VM has mean the same. */
 #define TSC_SYNC_WINDOW_MS	1000
 
-/* struct pvclock_vcpu_time_info's multiplier and shift: TSC ticks to ns. */
-static void tsc_to_ns_scale(u32 *mul, s8 *shift)
+/* Of the host's TSC. */
+static u64 host_hz(void)
 {
-	u64 hz = (u64)tsc_khz * 1000;
+	return (u64)tsc_khz * 1000;
+}
+
+/* struct pvclock_vcpu_time_info's multiplier and shift: ticks of a TSC of @hz, not 0, to ns. */
+static void tsc_to_ns_scale(u64 hz, u32 *mul, s8 *shift)
+{
 	u64 ns = NSEC_PER_SEC;
 	s8 s = 0;
 
+	/* What is shifted below must fit. */
+	while (hz > U32_MAX) {
+		hz >>= 1;
+		s--;
+	}
 	/* mul/2^32 * 2^shift = ns/hz, with mul's highest bit in use. */
 	while (ns >= 2 * hz) {
 		hz <<= 1;
@@ -71,7 +83,7 @@ void vitro_clock_init(struct vitro_vm *vm)
 	spin_lock_init(&vm->clock.lock);
 	take_base(vm);
 	vm->clock.offset_ns = -vm->clock.base_ns;
-	vm->clock.initial_tsc_offset = -vm->clock.base_tsc;
+	vm->clock.created_tsc = vm->clock.base_tsc;
 }
 
 /* Guest clock at host TSC @tsc, in ns. vm->clock.lock is held. */
@@ -80,7 +92,7 @@ static u64 clock_at(struct vitro_vm *vm, u64 tsc)
 	u32 mul;
 	s8 shift;
 
-	tsc_to_ns_scale(&mul, &shift);
+	tsc_to_ns_scale(host_hz(), &mul, &shift);
 	return vm->clock.base_ns + vm->clock.offset_ns +
 	       scale(tsc - vm->clock.base_tsc, mul, shift);
 }
@@ -99,11 +111,38 @@ int vitro_get_clock(struct vitro_vm *vm, struct kvm_clock_data *data)
 	return 0;
 }
 
-int vitro_set_clock(struct vitro_vm *vm, const struct kvm_clock_data *data)
+/* Has every vCPU write its page anew. */
+static void renew_pages(struct vitro_vm *vm)
 {
 	struct vitro_vcpu *vcpu;
-	u64 now_real, clock;
 	int i;
+
+	vitro_for_each_vcpu(i, vcpu, vm) {
+		vitro_request(vcpu, VITRO_REQ_CLOCK);
+		vitro_vcpu_kick(vcpu);
+	}
+}
+
+/*
+ * Do the pages of all vCPUs agree? Those of TSCs with different rates are rounded differently,
+ * and drift apart by some ns in a second.
+ */
+static bool one_rate(struct vitro_vm *vm, u64 ratio)
+{
+	struct vitro_vcpu *other;
+	int i;
+
+	if (!READ_ONCE(vm->clock.rates_set))
+		return true;
+	vitro_for_each_vcpu(i, other, vm)
+		if (READ_ONCE(other->tsc_ratio) != ratio)
+			return false;
+	return true;
+}
+
+int vitro_set_clock(struct vitro_vm *vm, const struct kvm_clock_data *data)
+{
+	u64 now_real, clock;
 
 	if (data->flags & ~KVM_CLOCK_REALTIME)
 		return -EINVAL;
@@ -120,11 +159,23 @@ int vitro_set_clock(struct vitro_vm *vm, const struct kvm_clock_data *data)
 	vm->clock.offset_ns = clock - vm->clock.base_ns;
 	spin_unlock(&vm->clock.lock);
 
-	vitro_for_each_vcpu(i, vcpu, vm) {
-		vitro_request(vcpu, VITRO_REQ_CLOCK);
-		vitro_vcpu_kick(vcpu);
-	}
+	renew_pages(vm);
 	return 0;
+}
+
+/**
+ * vitro_clock_vcpu_added() - the VM has one more vCPU
+ * @vcpu: the vCPU
+ */
+void vitro_clock_vcpu_added(struct vitro_vcpu *vcpu)
+{
+	/*
+	 * The others' pages may say that all agree. Who has not seen this vCPU yet when it wrote
+	 * one is seen here to have another rate; pairs with the barrier in vitro_request().
+	 */
+	smp_mb();
+	if (READ_ONCE(vcpu->vm->clock.rates_set))
+		renew_pages(vcpu->vm);
 }
 
 /**
@@ -188,9 +239,11 @@ void vitro_clock_update(struct vitro_vcpu *vcpu)
 	info.system_time = vm->clock.base_ns + vm->clock.offset_ns;
 	spin_unlock(&vm->clock.lock);
 
-	info.tsc_timestamp = tsc + vcpu->tsc_offset;
-	tsc_to_ns_scale(&info.tsc_to_system_mul, &info.tsc_shift);
-	info.flags = PVCLOCK_TSC_STABLE_BIT;
+	info.tsc_timestamp = vitro_tsc_scale(vcpu, tsc) + vcpu->tsc_offset;
+	tsc_to_ns_scale(max(vitro_tsc_scale(vcpu, host_hz()), 1ULL), &info.tsc_to_system_mul,
+			&info.tsc_shift);
+	if (one_rate(vm, vcpu->tsc_ratio))
+		info.flags |= PVCLOCK_TSC_STABLE_BIT;
 	if (vcpu->clock.paused)
 		info.flags |= PVCLOCK_GUEST_STOPPED;
 
@@ -243,7 +296,7 @@ int vitro_set_system_time(struct vitro_vcpu *vcpu, u64 value)
 /**
  * vitro_tsc_set_offset() - set the guest's TSC
  * @vcpu:   the vCPU, loaded
- * @offset: guest's minus host's
+ * @offset: guest's minus host's, scaled
  */
 void vitro_tsc_set_offset(struct vitro_vcpu *vcpu, u64 offset)
 {
@@ -256,20 +309,58 @@ void vitro_tsc_set_offset(struct vitro_vcpu *vcpu, u64 offset)
 }
 
 /**
+ * vitro_tsc_set_khz() - KVM_SET_TSC_KHZ
+ * @vcpu: the vCPU, loaded
+ * @khz:  frequency, 0: the host's
+ *
+ * The guest's TSC keeps the value that it had when the VM was created, and has gone on at
+ * the new rate since: vCPUs that were in step before, and all get the same, are so afterwards.
+ *
+ * Return: 0, or -EINVAL if the hardware cannot.
+ */
+int vitro_tsc_set_khz(struct vitro_vcpu *vcpu, unsigned long khz)
+{
+	u64 created = vcpu->vm->clock.created_tsc, then, ratio;
+	int err = vitro_tsc_ratio_for(khz, &ratio);
+
+	if (err)
+		return err;
+	WRITE_ONCE(vcpu->tsc_khz, khz);
+	if (ratio == vcpu->tsc_ratio)
+		return 0;
+	then = vitro_tsc_scale(vcpu, created) + vcpu->tsc_offset;
+	WRITE_ONCE(vcpu->vm->clock.rates_set, true);
+	WRITE_ONCE(vcpu->tsc_ratio, ratio);
+	vitro_backend->write_tsc_ratio(vcpu);
+	vitro_tsc_set_offset(vcpu, then - vitro_tsc_scale(vcpu, created));
+	/* The other pages must tell whether all agree. */
+	renew_pages(vcpu->vm);
+	return 0;
+}
+
+/* Guest TSC 0 when the VM was created. */
+static u64 initial_offset(const struct vitro_vcpu *vcpu)
+{
+	return -vitro_tsc_scale(vcpu, vcpu->vm->clock.created_tsc);
+}
+
+/**
  * vitro_tsc_reset() - power-up value of the TSC: zero when the VM was created
  * @vcpu: the vCPU, loaded
  */
 void vitro_tsc_reset(struct vitro_vcpu *vcpu)
 {
-	vitro_tsc_set_offset(vcpu, vcpu->vm->clock.initial_tsc_offset);
+	vitro_tsc_set_offset(vcpu, initial_offset(vcpu));
 }
 
 /* Is @offset what another vCPU got for what was meant to be the same TSC? */
-static bool same_tsc(struct vitro_vm *vm, u64 offset)
+static bool same_tsc(const struct vitro_vcpu *vcpu, u64 offset)
 {
-	u64 difference = abs((s64)(offset - vm->clock.synced_tsc_offset));
+	const struct vitro_clock *clock = &vcpu->vm->clock;
+	u64 difference = abs((s64)(offset - clock->synced_tsc_offset));
 
-	return vm->clock.tsc_synced && difference < (u64)tsc_khz * TSC_SYNC_WINDOW_MS;
+	return clock->tsc_synced && clock->synced_tsc_ratio == vcpu->tsc_ratio &&
+	       difference < (u64)vitro_tsc_khz(vcpu) * TSC_SYNC_WINDOW_MS;
 }
 
 /**
@@ -282,16 +373,17 @@ static bool same_tsc(struct vitro_vm *vm, u64 offset)
 void vitro_tsc_write(struct vitro_vcpu *vcpu, u64 value, bool host)
 {
 	struct vitro_vm *vm = vcpu->vm;
-	u64 offset = value - rdtsc();
+	u64 offset = value - vitro_tsc_scale(vcpu, rdtsc());
 
 	if (host) {
 		spin_lock(&vm->clock.lock);
 		if (!value) {
-			offset = vm->clock.initial_tsc_offset;
-		} else if (same_tsc(vm, offset)) {
+			offset = initial_offset(vcpu);
+		} else if (same_tsc(vcpu, offset)) {
 			offset = vm->clock.synced_tsc_offset;
 		} else {
 			vm->clock.synced_tsc_offset = offset;
+			vm->clock.synced_tsc_ratio = vcpu->tsc_ratio;
 			vm->clock.tsc_synced = true;
 		}
 		spin_unlock(&vm->clock.lock);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Guest time: the TSC offset and the kvmclock pages.
+ * Guest time: the TSC and the kvmclock pages.
  */
 #ifndef VITRO_CLOCK_H
 #define VITRO_CLOCK_H
@@ -18,6 +18,7 @@ void vitro_clock_init(struct vitro_vm *vm);
 int vitro_get_clock(struct vitro_vm *vm, struct kvm_clock_data *data);
 int vitro_set_clock(struct vitro_vm *vm, const struct kvm_clock_data *data);
 int vitro_clock_paused(struct vitro_vcpu *vcpu);
+void vitro_clock_vcpu_added(struct vitro_vcpu *vcpu);
 
 /* MSR_KVM_WALL_CLOCK and MSR_KVM_SYSTEM_TIME; may sleep. 0, or 1: #GP. */
 int vitro_write_wall_clock(struct vitro_vcpu *vcpu, u64 value);
@@ -36,6 +37,7 @@ static inline void vitro_clock_load(struct vitro_vcpu *vcpu)
 /* IA32_TSC and IA32_TSC_ADJUST; @host: by user space. The vCPU's thread. */
 void vitro_tsc_reset(struct vitro_vcpu *vcpu);
 void vitro_tsc_write(struct vitro_vcpu *vcpu, u64 value, bool host);
+int vitro_tsc_set_khz(struct vitro_vcpu *vcpu, unsigned long khz);
 /* KVM_VCPU_TSC_OFFSET */
 void vitro_tsc_set_offset(struct vitro_vcpu *vcpu, u64 offset);
 void vitro_tsc_adjust(struct vitro_vcpu *vcpu, u64 value, bool host);

@@ -83,6 +83,8 @@ static const struct {
 	{ KVM_CAP_XCRS, 1 },
 	{ KVM_CAP_STEAL_TIME, IS_ENABLED(CONFIG_SCHED_INFO) },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_TSC_CONTROL, 1 },
+	{ KVM_CAP_VM_TSC_CONTROL, 1 },
 	{ KVM_CAP_KVMCLOCK_CTRL, 1 },
 	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
 	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
@@ -143,6 +145,8 @@ int vitro_check_extension(struct vitro_vm *vm, unsigned long cap)
 		return 0;
 	if (cap == KVM_CAP_X86_DISABLE_EXITS)
 		return capabilities[i].value & vitro_disable_exits();
+	if (cap == KVM_CAP_TSC_CONTROL || cap == KVM_CAP_VM_TSC_CONTROL)
+		return vitro_caps.tsc_ratio_bits ? capabilities[i].value : 0;
 	return capabilities[i].value;
 }
 

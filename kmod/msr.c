@@ -23,6 +23,7 @@
 #include "msr.h"
 #include "msr_filter.h"
 #include "steal.h"
+#include "tsc.h"
 #include "vm.h"
 
 #define PAT_RESET	0x0007040600070406ULL
@@ -313,7 +314,7 @@ int vitro_get_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool host)
 	*value = 0;
 	switch (msr) {
 	case MSR_IA32_TSC:
-		*value = rdtsc() + vcpu->tsc_offset;
+		*value = vitro_guest_tsc(vcpu);
 		return 0;
 	case MSR_IA32_TSC_DEADLINE:
 		if (!host && !vcpu_has(vcpu, VITRO_GF_TSC_DEADLINE))

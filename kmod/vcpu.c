@@ -212,6 +212,8 @@ static struct vitro_vcpu *alloc_vcpu(struct vitro_vm *vm, u32 id)
 	vcpu->last_cpu = -1;
 	vcpu->maxphyaddr = 36;
 	vcpu->disabled_exits = READ_ONCE(vm->disabled_exits);
+	vcpu->tsc_khz = READ_ONCE(vm->clock.tsc_khz);
+	vcpu->tsc_ratio = READ_ONCE(vm->clock.tsc_ratio);
 	vcpu->mp_state = id == vm->bsp_id ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
 	mutex_init(&vcpu->mutex);
 	rcuwait_init(&vcpu->wait);
@@ -330,8 +332,10 @@ static int check_new_vcpu(struct vitro_vm *vm, struct vitro_vcpu *vcpu)
 	/* KVM_CREATE_IRQCHIP may have come in between: the vCPU lacks its APIC. */
 	if (vm->irqchip_in_kernel != !!vcpu->lapic)
 		return -EINVAL;
-	/* KVM_CAP_DIRTY_LOG_RING and KVM_CAP_X86_DISABLE_EXITS as well. */
-	if (vm->dirty_ring_nr != vcpu->dirty_ring.nr || vm->disabled_exits != vcpu->disabled_exits)
+	/* KVM_CAP_DIRTY_LOG_RING, KVM_CAP_X86_DISABLE_EXITS and KVM_SET_TSC_KHZ as well. */
+	if (vm->dirty_ring_nr != vcpu->dirty_ring.nr ||
+	    vm->disabled_exits != vcpu->disabled_exits ||
+	    vm->clock.tsc_khz != vcpu->tsc_khz || vm->clock.tsc_ratio != vcpu->tsc_ratio)
 		return -EINVAL;
 	for (i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i]->id == vcpu->id)
@@ -407,6 +411,7 @@ int vitro_vcpu_create(struct vitro_vm *vm, u32 id)
 		put_unused_fd(fd);
 		return PTR_ERR(file);
 	}
+	vitro_clock_vcpu_added(vcpu);
 	fd_install(fd, file);
 	return fd;
 }

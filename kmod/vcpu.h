@@ -256,7 +256,9 @@ struct vitro_vcpu {
 	u64 step_rip;			/* (t) ... from here */
 	u64 debug_dr[4], debug_dr7;	/* (t) the debugger's, for USE_HW_BP */
 
-	u64 tsc_offset;			/* (t) guest TSC = host TSC + offset */
+	u64 tsc_offset;			/* (t) guest TSC = host TSC * ratio + offset */
+	u64 tsc_ratio;			/* (t), read by others; 0: 1.0, the host's rate. See tsc.h */
+	u32 tsc_khz;			/* (t), read by others: what was asked for; 0: the host's */
 	u64 xcr0;			/* (t) guest's XCR0 */
 	u64 guest_xcr0_mask;		/* (t) XCR0 bits its CPUID permits */
 	struct xregs_state *xstate;	/* (t) guest's XSAVE image, standard format */

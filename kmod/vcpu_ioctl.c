@@ -5,7 +5,6 @@
 #include <linux/fs.h>
 #include <linux/kvm.h>
 #include <linux/uaccess.h>
-#include <asm/tsc.h>
 
 #include "../uapi/vitro.h"
 #include "attr.h"
@@ -17,6 +16,7 @@
 #include "mce.h"
 #include "msr.h"
 #include "run.h"
+#include "tsc.h"
 #include "vcpu_state.h"
 #include "vm.h"
 #include "xstate.h"
@@ -232,19 +232,12 @@ static long set_signal_mask(void *obj, void *data, unsigned long arg)
 
 static long get_tsc_khz(void *obj, void *data, unsigned long arg)
 {
-	return tsc_khz;
+	return vitro_tsc_khz(obj);
 }
 
-/* Without TSC scaling the guest's TSC runs at the host's rate, give or take
- * what a clock's user would not notice.
- */
 static long set_tsc_khz(void *obj, void *data, unsigned long arg)
 {
-	unsigned long tolerance = tsc_khz / 4000;	/* 250 ppm */
-
-	if (!arg || (arg >= tsc_khz - tolerance && arg <= tsc_khz + tolerance))
-		return 0;
-	return -EINVAL;
+	return vitro_tsc_set_khz(obj, arg);
 }
 
 static long get_stats_fd(void *obj, void *data, unsigned long arg)
@@ -346,7 +339,7 @@ static const struct vitro_ioctl vcpu_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_INTERRUPT, LOCK_MUTEX, interrupt),
 	VITRO_IOCTL(KVM_NMI, LOCK_NONE, nmi),
 	VITRO_IOCTL(KVM_GET_TSC_KHZ, LOCK_NONE, get_tsc_khz),
-	VITRO_IOCTL(KVM_SET_TSC_KHZ, LOCK_NONE, set_tsc_khz),
+	VITRO_IOCTL(KVM_SET_TSC_KHZ, LOCK_LOADED, set_tsc_khz),
 	VITRO_IOCTL(KVM_KVMCLOCK_CTRL, LOCK_MUTEX, kvmclock_ctrl),
 	VITRO_IOCTL(KVM_GET_STATS_FD, LOCK_ANY_MM, get_stats_fd),
 	VITRO_IOCTL(KVM_HAS_DEVICE_ATTR, LOCK_NONE, has_attr),

@@ -23,6 +23,7 @@
 #include "irqchip/irqchip.h"
 #include "msr_filter.h"
 #include "run.h"
+#include "tsc.h"
 #include "vm.h"
 
 /* The fewest that KVM_SET_NR_MMU_PAGES takes, as with KVM. */
@@ -397,6 +398,26 @@ static long vm_set_clock(void *obj, void *data, unsigned long arg)
 	return vitro_set_clock(obj, data);
 }
 
+static long vm_get_tsc_khz(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+
+	return READ_ONCE(vm->clock.tsc_khz) ?: READ_ONCE(tsc_khz);
+}
+
+/* What new vCPUs begin with, so before there are any. */
+static long vm_set_tsc_khz(void *obj, void *data, unsigned long arg)
+{
+	struct vitro_vm *vm = obj;
+	u64 ratio;
+
+	if (vm->nr_vcpus || vitro_tsc_ratio_for(arg, &ratio))
+		return -EINVAL;
+	WRITE_ONCE(vm->clock.tsc_khz, arg);
+	WRITE_ONCE(vm->clock.tsc_ratio, ratio);
+	return 0;
+}
+
 static long vm_check_extension(void *obj, void *data, unsigned long arg)
 {
 	return vitro_check_extension(obj, arg);
@@ -472,6 +493,8 @@ static const struct vitro_ioctl vm_ioctls[VITRO_IOCTL_SLOTS] = {
 	VITRO_IOCTL(KVM_UNREGISTER_COALESCED_MMIO, LOCK_NONE, vm_unregister_coalesced),
 	VITRO_IOCTL(KVM_GET_CLOCK, LOCK_NONE, vm_get_clock),
 	VITRO_IOCTL(KVM_SET_CLOCK, LOCK_NONE, vm_set_clock),
+	VITRO_IOCTL(KVM_GET_TSC_KHZ, LOCK_NONE, vm_get_tsc_khz),
+	VITRO_IOCTL(KVM_SET_TSC_KHZ, LOCK_VM, vm_set_tsc_khz),
 	VITRO_IOCTL(KVM_CHECK_EXTENSION, LOCK_ANY_MM, vm_check_extension),
 	VITRO_IOCTL(KVM_GET_STATS_FD, LOCK_ANY_MM, vm_get_stats_fd),
 };

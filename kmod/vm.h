@@ -86,9 +86,13 @@ struct vitro_vm {
 		s64 offset_ns;		/* guest clock = host monotonic raw + offset */
 		u64 base_tsc;		/* host TSC when base_ns was taken */
 		u64 base_ns;		/* host monotonic raw then, ns */
-		u64 initial_tsc_offset;	/* constant: guest TSC 0 at creation */
-		u64 synced_tsc_offset;	/* of the last IA32_TSC that user space set */
+		u64 created_tsc;	/* constant: host TSC at creation, when guests' were 0 */
+		u64 synced_tsc_offset;	/* of the last IA32_TSC that user space set ... */
+		u64 synced_tsc_ratio;	/* ... at this ratio */
 		bool tsc_synced;	/* ... if it has */
+		u32 tsc_khz;		/* of new vCPUs, 0: the host's; written under vm->lock */
+		u64 tsc_ratio;		/* and their ratio */
+		bool rates_set;		/* vCPUs have been given rates of their own */
 	} clock;
 
 	struct vitro_vm_stats stats;

@@ -84,7 +84,7 @@ void vitro_lapic_timer_wait(struct vitro_vcpu *vcpu);
 void vitro_lapic_timer_sleep(struct vitro_vcpu *vcpu);
 /* The vCPU's thread now runs on another host CPU: the timer follows (optional). */
 void vitro_lapic_timer_migrate(struct vitro_vcpu *vcpu);
-/* vcpu->tsc_offset changed: re-arm a TSC-deadline timer */
+/* vcpu->tsc_offset or tsc_ratio changed: re-arm a TSC-deadline timer */
 void vitro_lapic_tsc_changed(struct vitro_vcpu *vcpu);
 
 u8 vitro_lapic_get_tpr(struct vitro_vcpu *vcpu);

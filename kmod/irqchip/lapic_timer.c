@@ -7,6 +7,7 @@
 #include <asm/tsc.h>
 
 #include "../compat.h"
+#include "../tsc.h"
 #include "internal.h"
 
 /* The APIC's bus clock is 1 GHz: one count lasts a nanosecond, before division. */
@@ -96,26 +97,34 @@ void vitro_lapic_timer_stop(struct vitro_lapic *lapic)
 	hrtimer_try_to_cancel(&lapic->timer.hrtimer);
 }
 
-static u64 host_deadline(const struct vitro_lapic *lapic)
+/* Apart, so that guests whose TSC is not scaled pay one branch. */
+static noinline u64 scaled_distance(const struct vitro_lapic *lapic, u64 tsc)
 {
-	return lapic->timer.deadline - lapic->vcpu->tsc_offset;
+	u64 now = vitro_tsc_scale(lapic->vcpu, tsc) + lapic->vcpu->tsc_offset;
+	u64 deadline = lapic->timer.deadline;
+
+	return deadline > now ? vitro_tsc_unscale(lapic->vcpu, deadline - now) : 0;
 }
 
-/* TSC ticks until the deadline, or 0 if it has been reached. */
-static u64 deadline_distance(const struct vitro_lapic *lapic)
+/* Host TSC ticks from host TSC @tsc until the deadline, or 0 if it has been reached. */
+static u64 deadline_distance(const struct vitro_lapic *lapic, u64 tsc)
 {
-	u64 now = rdtsc() + lapic->vcpu->tsc_offset;
+	u64 now = tsc + lapic->vcpu->tsc_offset;
+	u64 deadline = lapic->timer.deadline;
 
-	return lapic->timer.deadline > now ? lapic->timer.deadline - now : 0;
+	if (unlikely(lapic->vcpu->tsc_ratio))
+		return scaled_distance(lapic, tsc);
+	return deadline > now ? deadline - now : 0;
 }
 
-/* TSC ticks. */
+/* Host TSC ticks. */
 static u64 max_advance(void)
 {
 	return (u64)READ_ONCE(tsc_khz) * MAX_ADVANCE_US / USEC_PER_MSEC;
 }
 
-static void arm_deadline(struct vitro_lapic *lapic, u64 distance)
+/* @distance from host TSC @tsc */
+static void arm_deadline(struct vitro_lapic *lapic, u64 distance, u64 tsc)
 {
 	/* Read each time: the kernel refines it some time after boot. */
 	u32 khz = max(READ_ONCE(tsc_khz), 1U);
@@ -126,33 +135,33 @@ static void arm_deadline(struct vitro_lapic *lapic, u64 distance)
 
 	lapic->timer.armed = true;
 	lapic->timer.put_off = false;
-	lapic->timer.queued_for = host_deadline(lapic) - distance + ticks;
+	lapic->timer.queued_for = tsc + ticks;
 	hrtimer_start(&lapic->timer.hrtimer, ktime_add_ns(ktime_get(), ns), TIMER_MODE);
 }
 
 /*
- * Will the hrtimer fire anyhow before the deadline? Programming it costs more than all the rest of
- * a write to IA32_TSC_DEADLINE, and guests often put a deadline off before it comes. When the
- * hrtimer fires, it is programmed for what is left then.
+ * Will the hrtimer fire anyhow before the deadline, at host TSC @deadline? Programming it costs
+ * more than all the rest of a write to IA32_TSC_DEADLINE, and guests often put a deadline off
+ * before it comes. When the hrtimer fires, it is programmed for what is left then.
  */
-static bool fires_before(struct vitro_lapic *lapic)
+static bool fires_before(struct vitro_lapic *lapic, u64 deadline)
 {
 	struct vitro_lapic_timer *timer = &lapic->timer;
 
 	return timer->armed && hrtimer_is_queued(&timer->hrtimer) &&
-	       timer->queued_for + timer->advance <= host_deadline(lapic);
+	       timer->queued_for + timer->advance <= deadline;
 }
 
 static void start_deadline(struct vitro_lapic *lapic, bool exactly)
 {
-	u64 distance = deadline_distance(lapic);
+	u64 tsc = rdtsc(), distance = deadline_distance(lapic, tsc);
 
 	if (distance) {
-		if (!exactly && fires_before(lapic)) {
+		if (!exactly && fires_before(lapic, tsc + distance)) {
 			lapic->timer.put_off = true;
 			return;
 		}
-		arm_deadline(lapic, distance);
+		arm_deadline(lapic, distance, tsc);
 		return;
 	}
 	vitro_lapic_timer_stop(lapic);
@@ -164,7 +173,7 @@ static void check_deadline(struct vitro_lapic *lapic)
 {
 	u64 deadline = lapic->timer.deadline;
 
-	if (deadline_distance(lapic) > max_advance()) {
+	if (deadline_distance(lapic, rdtsc()) > max_advance()) {
 		start_deadline(lapic, true);
 		return;
 	}
@@ -175,6 +184,29 @@ static void check_deadline(struct vitro_lapic *lapic)
 	vitro_lapic_local(lapic, APIC_LVTT);
 }
 
+/* Host TSC ticks from host TSC @tsc until the guest's is @value; negative if it has been. */
+static s64 ticks_until(const struct vitro_vcpu *vcpu, u64 value, u64 tsc)
+{
+	s64 ticks = value - vitro_tsc_scale(vcpu, tsc) - vcpu->tsc_offset;
+
+	return ticks < 0 ? -vitro_tsc_unscale(vcpu, -ticks) : vitro_tsc_unscale(vcpu, ticks);
+}
+
+static noinline void wait_for_deadline(struct vitro_vcpu *vcpu)
+{
+	struct vitro_lapic_timer *timer = &vcpu->lapic->timer;
+	u64 tsc = rdtsc();
+	s64 early = ticks_until(vcpu, timer->wait_for, tsc), limit = max_advance();
+
+	/* Or it is much too late for other reasons, or the guest's TSC has been changed. */
+	if (early <= limit && early >= -8 * limit) {
+		timer->advance = clamp_t(s64, (s64)timer->advance - early / 8, 0, limit);
+		while ((s64)(tsc + early - rdtsc()) > 0)
+			cpu_relax();
+	}
+	timer->wait_for = 0;
+}
+
 /**
  * vitro_lapic_timer_wait() - do not let the guest see its deadline's interrupt early
  * @vcpu:	the caller's vCPU, about to enter; it has an in-kernel APIC
@@ -183,19 +215,8 @@ static void check_deadline(struct vitro_lapic *lapic)
  */
 void vitro_lapic_timer_wait(struct vitro_vcpu *vcpu)
 {
-	struct vitro_lapic_timer *timer = &vcpu->lapic->timer;
-	s64 early, limit = max_advance();
-
-	if (likely(!timer->wait_for))
-		return;
-	early = timer->wait_for - (rdtsc() + vcpu->tsc_offset);
-	/* Or it is much too late for other reasons, or the guest's TSC has been changed. */
-	if (early <= limit && early >= -8 * limit) {
-		timer->advance = clamp_t(s64, (s64)timer->advance - early / 8, 0, limit);
-		while ((s64)(timer->wait_for - (rdtsc() + vcpu->tsc_offset)) > 0)
-			cpu_relax();
-	}
-	timer->wait_for = 0;
+	if (unlikely(vcpu->lapic->timer.wait_for))
+		wait_for_deadline(vcpu);
 }
 
 static void start_at(struct vitro_lapic *lapic, ktime_t target)
@@ -371,7 +392,7 @@ void vitro_lapic_timer_migrate(struct vitro_vcpu *vcpu)
 }
 
 /**
- * vitro_lapic_tsc_changed() - vcpu->tsc_offset has changed
+ * vitro_lapic_tsc_changed() - vcpu->tsc_offset or vcpu->tsc_ratio has changed
  * @vcpu:	the caller's vCPU
  */
 void vitro_lapic_tsc_changed(struct vitro_vcpu *vcpu)

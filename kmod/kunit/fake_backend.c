@@ -282,6 +282,7 @@ struct vitro_backend fake_backend = {
 	.get_msr		= fake_get_msr,
 	.set_msr		= fake_set_msr,
 	.write_tsc_offset	= fake_no_vcpu,
+	.write_tsc_ratio	= fake_no_vcpu,
 	.update_exceptions	= fake_no_vcpu,
 	.end_halt		= fake_end_halt,
 	.cpuid_changed		= fake_no_vcpu,

@@ -5,6 +5,7 @@
 #include <linux/delay.h>
 #include <asm/tsc.h>
 
+#include "../tsc.h"
 #include "irq.h"
 
 #define VECTOR		0x40
@@ -276,6 +277,65 @@ static void wild_deadline(struct kunit *test)
 	KUNIT_EXPECT_GT(test, hrtimer_get_expires(&vcpu->lapic->timer.hrtimer), now);
 }
 
+static const struct scale_case {
+	const char *name;
+	unsigned int numerator, denominator;	/* of the host's frequency */
+} scales[] = {
+	{ "half", 1, 2 }, { "3/4", 3, 4 }, { "double", 2, 1 }, { "100 times", 100, 1 },
+	{ "1/1000", 1, 1000 },
+};
+TEST_PARAMS(scales);
+
+/* Armed for the host's time, which a deadline of the guest's time is. */
+static void deadline_of_a_scaled_tsc(struct kunit *test)
+{
+	const struct scale_case *p = test->param_value;
+	u64 host_khz = tsc_khz, khz = host_khz * p->numerator / p->denominator, goal;
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	struct vitro_lapic_timer *timer = &vcpu->lapic->timer;
+	ktime_t before, after, expires;
+	int i;
+
+	vcpu->guest_features |= VITRO_GF_TSC_DEADLINE;
+	vitro_caps.tsc_ratio_bits = 48;
+	vcpu->tsc_ratio = vitro_tsc_ratio(khz, host_khz, 48);
+	vcpu->tsc_offset = 0;
+	apic_write(vcpu, APIC_LVTT, VECTOR | APIC_LVT_TIMER_TSCDEADLINE);
+
+	/* 100 s, to a thousandth */
+	before = ktime_get();
+	vitro_lapic_set_deadline(vcpu, vitro_guest_tsc(vcpu) + khz * 100000);
+	after = ktime_get();
+	expires = hrtimer_get_expires(&timer->hrtimer);
+	KUNIT_EXPECT_GT(test, expires, before + 100 * NSEC_PER_SEC - NSEC_PER_SEC / 10);
+	KUNIT_EXPECT_LT(test, expires, after + 100 * NSEC_PER_SEC + NSEC_PER_SEC / 10);
+	/* Put off, which leaves the timer alone, and brought forward */
+	vitro_lapic_set_deadline(vcpu, vitro_guest_tsc(vcpu) + khz * 101000);
+	KUNIT_EXPECT_EQ(test, hrtimer_get_expires(&timer->hrtimer), expires);
+	vitro_lapic_set_deadline(vcpu, vitro_guest_tsc(vcpu) + khz * 50000);
+	KUNIT_EXPECT_LT(test, hrtimer_get_expires(&timer->hrtimer), after + 51 * NSEC_PER_SEC);
+	/* One that is as far as can be does not keep a near one from coming. */
+	vitro_lapic_set_deadline(vcpu, 0);
+	vitro_lapic_set_deadline(vcpu, U64_MAX);
+	KUNIT_EXPECT_TRUE(test, timer->armed);
+	for (i = 0; i < 5; i++) {
+		goal = vitro_guest_tsc(vcpu) + khz * 2;
+		vitro_lapic_set_deadline(vcpu, goal);
+		KUNIT_ASSERT_TRUE(test, ticks(vcpu));
+		KUNIT_EXPECT_EQ(test, vitro_ack_vector(vcpu), VECTOR);
+		vitro_lapic_timer_wait(vcpu);
+		KUNIT_EXPECT_GE(test, vitro_guest_tsc(vcpu), goal);
+		KUNIT_EXPECT_LE(test, timer->advance, host_khz / 200 + 1);
+		apic_write(vcpu, APIC_EOI, 0);
+	}
+	/* What is left is waited for, if it is not much by the host's time. */
+	goal = vitro_guest_tsc(vcpu) + khz * 1000;
+	timer->wait_for = goal;
+	vitro_lapic_timer_wait(vcpu);
+	KUNIT_EXPECT_LT(test, vitro_guest_tsc(vcpu), goal);
+	vitro_caps.tsc_ratio_bits = 0;
+}
+
 static void stale_report(struct kunit *test)
 {
 	struct vitro_vcpu *vcpu = test_vcpu(test);
@@ -330,6 +390,7 @@ static struct kunit_case lapic_timer_cases[] = {
 	KUNIT_CASE(deadline_moves_with_the_offset),
 	KUNIT_CASE(deadline_put_off),
 	KUNIT_CASE(wild_deadline),
+	KUNIT_CASE_PARAM(deadline_of_a_scaled_tsc, scales_gen_params),
 	KUNIT_CASE(stale_report),
 	KUNIT_CASE(restored),
 	{}

@@ -100,6 +100,7 @@ const struct vitro_backend vitro_svm_backend = {
 	.get_msr		= svm_get_msr,
 	.set_msr		= svm_set_msr,
 	.write_tsc_offset	= svm_write_tsc_offset,
+	.write_tsc_ratio	= svm_write_tsc_ratio,
 	.update_exceptions	= svm_update_exceptions,
 	.end_step	= svm_end_debug_step,
 	.cpuid_changed		= svm_cpuid_changed,

@@ -92,6 +92,7 @@ static const struct {
 	{ "invpcid", &vitro_caps.has_invpcid },
 	{ "rdtscp", &vitro_caps.has_rdtscp },
 	{ "xsaves", &vitro_caps.has_xsaves },
+	{ "tsc-scaling", &svm_caps.tsc_ratio },
 };
 
 static void svm_find_optional(void)
@@ -110,6 +111,7 @@ static void svm_find_optional(void)
 	svm_caps.rdpru = boot_cpu_has(X86_FEATURE_RDPRU);
 	svm_caps.mcommit = ext & BIT(8);
 	svm_caps.invlpgb = ext & BIT(3);
+	svm_caps.tsc_ratio = boot_cpu_has(X86_FEATURE_TSCRATEMSR);
 	svm_caps.la57 = __read_cr4() & X86_CR4_LA57;
 	svm_caps.host_cr4_mce = __read_cr4() & X86_CR4_MCE;
 
@@ -119,6 +121,10 @@ static void svm_find_optional(void)
 	vitro_caps.has_invpcid = boot_cpu_has(X86_FEATURE_INVPCID);
 	vitro_caps.has_rdtscp = boot_cpu_has(X86_FEATURE_RDTSCP);
 	vitro_caps.has_xsaves = boot_cpu_has(X86_FEATURE_XSAVES);
+	if (svm_caps.tsc_ratio) {
+		vitro_caps.tsc_ratio_bits = SVM_TSC_RATIO_BITS;
+		vitro_caps.tsc_ratio_max = SVM_TSC_RATIO_MAX;
+	}
 	/* APM, "Global Status and Control Registers": nothing above MCG_CTL_P. */
 	vitro_caps.mcg_cap_reserved = ~(u64)(MCG_BANKCNT_MASK | MCG_CTL_P);
 	/* C-states have no MSRs here. */

@@ -97,9 +97,8 @@ int svm_cpu_enable(void)
 	wrmsrq(MSR_VM_HSAVE_PA, c->hsave_pa);
 
 	/* Applies to guests of whoever has SVM; it may hold anything. */
-	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
-		wrmsr(MSR_AMD64_TSC_RATIO, lower_32_bits(SVM_TSC_RATIO_DEFAULT),
-		      upper_32_bits(SVM_TSC_RATIO_DEFAULT));
+	if (svm_caps.tsc_ratio)
+		wrmsrq(MSR_AMD64_TSC_RATIO, svm_tsc_ratio_msr(0));
 	if (boot_cpu_has(X86_FEATURE_RDTSCP))
 		rdmsrq(MSR_TSC_AUX, c->tsc_aux);
 

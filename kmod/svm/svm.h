@@ -64,6 +64,9 @@ enum svm_clean {
 /* DR6 of a processor that has seen no debug event */
 #define SVM_DR6_QUIET		DR6_RESERVED
 
+/* TSC_RATIO: 8 bits before the point, 32 behind it (APM, TSC Ratio MSR) */
+#define SVM_TSC_RATIO_BITS	32
+
 /* How far an NMI handler of the guest has come (svm_vcpu.nmi). */
 enum svm_nmi_state {
 	SVM_NMI_OPEN,		/* NMIs are not blocked */
@@ -146,6 +149,7 @@ struct svm_entry {
  * @step_tf:	the guest had TF set by itself
  * @step_event:	the debugger's step is the delivery of an event
  * @tsc_aux:	what TSC_AUX holds while the vCPU is loaded
+ * @tsc_ratio:	what TSC_RATIO holds then, 0 if its default, which it holds at other times
  * @entered:	has run since it was loaded
  * @hwcr:	guest's HWCR
  * @failed_off:	the last failed entry failed because SVM was off ...
@@ -173,6 +177,7 @@ struct svm_vcpu {
 	bool step_event;
 	bool entered;
 	u64 tsc_aux;
+	u64 tsc_ratio;
 	u64 hwcr;
 	bool failed_off;
 	int failed_cpu;
@@ -191,6 +196,7 @@ struct svm_caps {
 	bool v_spec_ctrl;
 	bool spec_ctrl;		/* SPEC_CTRL is switched by entry.S */
 	bool rdpru, mcommit, invlpgb;
+	bool tsc_ratio;		/* there is TSC_RATIO */
 	bool la57;		/* the host pages with five levels */
 	u64 host_cr4_mce;	/* X86_CR4_MCE if the host has it set */
 };
@@ -200,6 +206,12 @@ extern struct svm_caps svm_caps;
 static inline struct svm_vcpu *to_svm(struct vitro_vcpu *vcpu)
 {
 	return container_of(vcpu, struct svm_vcpu, vcpu);
+}
+
+/* TSC_RATIO for a guest with vitro_vcpu.tsc_ratio @ratio */
+static inline u64 svm_tsc_ratio_msr(u64 ratio)
+{
+	return ratio ?: SVM_TSC_RATIO_DEFAULT;
 }
 
 /* Newer kernels describe it as 64 bits wide; no code has more than 32. */
@@ -260,6 +272,7 @@ void svm_enter(struct vitro_vcpu *vcpu, struct vitro_exit *exit);
 void svm_flush_tlb(struct vitro_vcpu *vcpu);
 void svm_set_root(struct vitro_vcpu *vcpu, u64 root_hpa);
 void svm_write_tsc_offset(struct vitro_vcpu *vcpu);
+void svm_write_tsc_ratio(struct vitro_vcpu *vcpu);
 void svm_cpuid_changed(struct vitro_vcpu *vcpu);
 void svm_shutdown_reset(struct svm_vcpu *svm);
 

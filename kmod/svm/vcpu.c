@@ -248,6 +248,30 @@ void svm_write_tsc_offset(struct vitro_vcpu *vcpu)
 	svm_dirty(vmcb, SVM_CLEAN_INTERCEPTS);
 }
 
+/*
+ * The host's own TSC does not depend on it, but another hypervisor that is loaded later may
+ * take for granted that it holds the default: a vCPU that wants more has it while it is loaded.
+ * Preemption is off.
+ */
+static void svm_sync_tsc_ratio(struct svm_vcpu *svm, u64 ratio)
+{
+	if (svm->tsc_ratio == ratio)
+		return;
+	wrmsrq(MSR_AMD64_TSC_RATIO, svm_tsc_ratio_msr(ratio));
+	svm->tsc_ratio = ratio;
+}
+
+/**
+ * svm_write_tsc_ratio() - vcpu->tsc_ratio has changed
+ * @vcpu: the vCPU, loaded
+ */
+void svm_write_tsc_ratio(struct vitro_vcpu *vcpu)
+{
+	preempt_disable();
+	svm_sync_tsc_ratio(to_svm(vcpu), vcpu->tsc_ratio);
+	preempt_enable();
+}
+
 /**
  * svm_flush_tlb() - drop the vCPU's translations before its next entry
  * @vcpu: the vCPU
@@ -338,6 +362,7 @@ void svm_load(struct vitro_vcpu *vcpu, int cpu)
 	}
 	svm_save_host(c);
 	svm->tsc_aux = c->tsc_aux;
+	svm_sync_tsc_ratio(svm, vcpu->tsc_ratio);
 	svm->entered = false;
 }
 
@@ -352,6 +377,7 @@ void svm_put(struct vitro_vcpu *vcpu)
 
 	if (svm->tsc_aux != tsc_aux)
 		wrmsrq(MSR_TSC_AUX, tsc_aux);
+	svm_sync_tsc_ratio(svm, 0);
 	/* User space must not run with the guest's branch history (VMSCAPE). */
 	if (svm->entered && cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
 		wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);

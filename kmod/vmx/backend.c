@@ -10,6 +10,15 @@ static void vmx_write_tsc_offset(struct vitro_vcpu *vcpu)
 	vmx_write(to_vmx(vcpu), TSC_OFFSET, vcpu->tsc_offset);
 }
 
+static void vmx_write_tsc_ratio(struct vitro_vcpu *vcpu)
+{
+	struct vitro_vmx *vmx = to_vmx(vcpu);
+
+	if (vcpu->tsc_ratio)
+		vmx_write(vmx, TSC_MULTIPLIER, vcpu->tsc_ratio);
+	vmx_update_secondary(vmx);
+}
+
 static void vmx_cpuid_changed(struct vitro_vcpu *vcpu)
 {
 	struct vitro_vmx *vmx = to_vmx(vcpu);
@@ -89,6 +98,7 @@ const struct vitro_backend vitro_vmx_backend = {
 	.get_msr		= vmx_get_msr,
 	.set_msr		= vmx_set_msr,
 	.write_tsc_offset	= vmx_write_tsc_offset,
+	.write_tsc_ratio	= vmx_write_tsc_ratio,
 	.update_exceptions	= vmx_update_exceptions,
 	.end_step	= vmx_end_step,
 	.end_halt		= vmx_end_halt,

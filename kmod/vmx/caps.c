@@ -90,6 +90,7 @@ static const struct vmx_feature {
 	{ VMX_CPU2, OPTIONAL_LATER, SECONDARY_EXEC_ENABLE_VPID, "VPID", "vpid" },
 	{ VMX_CPU2, OPTIONAL_LATER, SECONDARY_EXEC_ENABLE_RDTSCP, "RDTSCP", "rdtscp" },
 	{ VMX_CPU2, OPTIONAL_LATER, SECONDARY_EXEC_ENABLE_INVPCID, "INVPCID", "invpcid" },
+	{ VMX_CPU2, OPTIONAL_LATER, SECONDARY_EXEC_TSC_SCALING, "TSC scaling", "tsc-scaling" },
 
 	{ VMX_EXIT, REQUIRED, VM_EXIT_HOST_ADDR_SPACE_SIZE, "64-bit host" },
 	{ VMX_EXIT, REQUIRED, VM_EXIT_LOAD_IA32_EFER, "EFER loaded on exit" },
@@ -279,6 +280,11 @@ static void fill_caps(const struct vmx_config *c)
 	vitro_caps.has_umip = boot_cpu_has(X86_FEATURE_UMIP) && c->cr4_may & X86_CR4_UMIP;
 	vitro_caps.has_invpcid = c->may[VMX_CPU2] & SECONDARY_EXEC_ENABLE_INVPCID;
 	vitro_caps.has_rdtscp = c->may[VMX_CPU2] & SECONDARY_EXEC_ENABLE_RDTSCP;
+	/* SDM, TSC Multiplier: 64 bits, 48 of them behind the point. */
+	if (c->may[VMX_CPU2] & SECONDARY_EXEC_TSC_SCALING) {
+		vitro_caps.tsc_ratio_bits = 48;
+		vitro_caps.tsc_ratio_max = U64_MAX;
+	}
 	/* XSAVES raises #UD in guests, so the host's IA32_XSS can stay. */
 	vitro_caps.has_xsaves = false;
 	vitro_caps.disable_exits = exits_to_disable(c);

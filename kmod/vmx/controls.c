@@ -55,6 +55,8 @@ void vmx_update_secondary(struct vitro_vmx *vmx)
 		ctl |= SECONDARY_EXEC_ENABLE_RDTSCP;
 	if (vcpu_has(&vmx->vcpu, VITRO_GF_INVPCID))
 		ctl |= SECONDARY_EXEC_ENABLE_INVPCID;
+	if (vmx->vcpu.tsc_ratio)
+		ctl |= SECONDARY_EXEC_TSC_SCALING;
 	if (vcpu_exit_disabled(&vmx->vcpu, KVM_X86_DISABLE_EXITS_PAUSE))
 		ctl &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
 	vmx_write(vmx, SECONDARY_VM_EXEC_CONTROL, ctl & vmx_config.may[VMX_CPU2]);
@@ -102,6 +104,8 @@ void vmx_write_controls(struct vitro_vmx *vmx)
 	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmcs_write(TSC_OFFSET, vmx->vcpu.tsc_offset);
+	if (vmx->vcpu.tsc_ratio)
+		vmcs_write(TSC_MULTIPLIER, vmx->vcpu.tsc_ratio);
 	vmx_set_root(&vmx->vcpu, vmx->vcpu.vm->tdp.root_hpa);
 	vmcs_write(VMCS_LINK_POINTER, ~0ULL);
 	if (vmx->vpid)
