@@ -48,7 +48,7 @@ static const struct field vcpu_id[] = { { .size = 8, .kind = KIND_SMALL, .count 
 static const struct field gpa[] = { { .size = 8, .kind = KIND_GPA, .count = 1 } };
 static const struct field onoff[] = { { .size = 8, .kind = KIND_SMALL, .count = 1, .param = 2 } };
 static const struct field khz[] = {
-	{ .size = 8, .kind = KIND_SWITCH, .count = 1, .param = 1000000 },
+	{ .size = 8, .kind = KIND_SMALL, .count = 1, .param = 8000000 },
 };
 
 #define NR_CPUID 96
@@ -408,6 +408,8 @@ const struct call ioctl_calls[] = {
 	STRUCT(KVM_X86_SET_MSR_FILTER, VM, 3, struct kvm_msr_filter, msr_filter),
 	STRUCT(KVM_GET_CLOCK, VM, 1, struct kvm_clock_data, clock),
 	STRUCT(KVM_SET_CLOCK, VM, 2, struct kvm_clock_data, clock),
+	NUMBER(KVM_GET_TSC_KHZ, VM, 1, nothing),
+	NUMBER(KVM_SET_TSC_KHZ, VM, 1, khz),
 	NUMBER(KVM_CHECK_EXTENSION, VM, 1, capability),
 	{ CALL(KVM_GET_STATS_FD, VM, 1), FIELDS(anything), .makes = OBJ_STATS },
 	NUMBER(VITRO_SET_TIMING, VM, 1, onoff),
