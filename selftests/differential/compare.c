@@ -121,11 +121,6 @@ static bool difference(struct comparison *c, const struct item *a, const struct 
 	return false;
 }
 
-static bool same(const struct item *a, const struct item *b)
-{
-	return a->key == b->key && a->index == b->index && a->value == b->value;
-}
-
 static const struct item *item_at(const struct result *r, unsigned int i, bool state)
 {
 	const struct item *item = &r->items[i];
@@ -147,13 +142,13 @@ static bool compare_sequence(struct comparison *c)
 		b = item_at(vitro, i, false);
 		if (!a && !b)
 			return true;
-		if (a && b && same(a, b))
+		if (a && b && result_same(a, b))
 			continue;
 		if (!difference(c, a, b)) {
 			if ((b ? b : a)->slot < c->guest.nr_slots)
 				guest_print_slot(&c->guest, (b ? b : a)->slot);
 			for (k = i > CONTEXT ? i - CONTEXT : 0; k < i; k++)
-				result_print(&kvm->items[k]);
+				result_print(stdout, &kvm->items[k]);
 		}
 		return false;
 	}
@@ -209,7 +204,7 @@ static bool identical(const struct result *a, const struct result *b)
 	if (a->count != b->count)
 		return false;
 	for (i = 0; i < a->count; i++)
-		if (!same(&a->items[i], &b->items[i]))
+		if (!result_same(&a->items[i], &b->items[i]))
 			return false;
 	return true;
 }

@@ -100,6 +100,9 @@ enum step_kind {
 
 extern const char *const step_names[NR_STEPS];
 
+/* The argument of a STEP_EVENT that is STI, NOP. */
+#define EVENT_STI	5
+
 struct step {
 	uint8_t kind;
 	/* The arithmetic flags are not defined after it. */

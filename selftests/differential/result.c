@@ -41,7 +41,12 @@ void result_put(struct result *r, enum item_key key, uint32_t index, uint64_t va
 	item->value = value;
 	r->count++;
 	if (r->trace && key < ITEM_STATE_FIRST)
-		result_print(item);
+		result_print(stdout, item);
+}
+
+bool result_same(const struct item *a, const struct item *b)
+{
+	return a->key == b->key && a->index == b->index && a->value == b->value;
 }
 
 uint64_t result_hash(uint64_t hash, const void *data, size_t size)
@@ -89,12 +94,12 @@ const char *result_name(const struct item *item, char *buf, size_t size)
 	return buf;
 }
 
-void result_print(const struct item *item)
+void result_print(FILE *file, const struct item *item)
 {
 	char name[80];
 
-	printf("#     slot %2d %s = %#llx\n", (int16_t)item->slot,
-	       result_name(item, name, sizeof(name)), (unsigned long long)item->value);
+	fprintf(file, "#     slot %2d %s = %#llx\n", (int16_t)item->slot,
+		result_name(item, name, sizeof(name)), (unsigned long long)item->value);
 }
 
 void guest_print_slot(const struct guest *g, unsigned int slot)

@@ -6,6 +6,8 @@
 #ifndef DIFFERENTIAL_RESULT_H
 #define DIFFERENTIAL_RESULT_H
 
+#include <stdio.h>
+
 #include "guest.h"
 
 /* X(enumerator, text). From STATE_FIRST on, each stands once for each index. */
@@ -99,6 +101,9 @@ extern const char *const item_names[NR_ITEM_KEYS];
 void result_begin(struct result *r, uint64_t seed);
 void result_put(struct result *r, enum item_key key, uint32_t index, uint64_t value);
 
+/* Do two items tell the same, whatever slots they are of? */
+bool result_same(const struct item *a, const struct item *b);
+
 /* Continue a hash over @size bytes. */
 uint64_t result_hash(uint64_t hash, const void *data, size_t size);
 
@@ -111,7 +116,7 @@ uint64_t result_hash(uint64_t hash, const void *data, size_t size);
 const char *result_name(const struct item *item, char *buf, size_t size);
 
 /* Print an item as a comment of KTAP. */
-void result_print(const struct item *item);
+void result_print(FILE *file, const struct item *item);
 
 /* The code of a slot, for a disassembler. */
 void guest_print_slot(const struct guest *g, unsigned int slot);
@@ -122,6 +127,7 @@ void guest_print_slot(const struct guest *g, unsigned int slot);
  * @stock:   it is Linux's own KVM
  * @cpuid:   the table for each vCPU
  * @verbose: record each register, not hashes of them
+ * @unlike:  guests that vm_run_twice() has run more than twice
  */
 struct machine {
 	int kvm;
@@ -130,6 +136,7 @@ struct machine {
 	size_t run_size;
 	struct kvm_cpuid2 *cpuid;
 	uint8_t *mem;
+	unsigned int unlike;
 };
 
 /* A guest that is running. */
@@ -156,6 +163,16 @@ struct vm {
  * Return: 0, or -1 if it could not even be set up
  */
 int vm_run(struct machine *machine, struct guest *g, struct result *result);
+
+/**
+ * vm_run_twice() - run a guest until it does the same as the time before
+ * @machine: the hypervisor
+ * @g:       the guest
+ * @results: room for two records
+ *
+ * Return: the record of the last run; NULL as vm_run(), or if the guest never does the same
+ */
+struct result *vm_run_twice(struct machine *machine, struct guest *g, struct result *results);
 
 /* Parts of it: setup.c, exits.c and dump.c. */
 int vm_setup(struct vm *vm);

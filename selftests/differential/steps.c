@@ -482,7 +482,7 @@ void step_event(struct emit *e)
 		/* Division by zero. */
 		EMIT(e, 0x30, 0xc9, 0xf6, 0xf1);
 		break;
-	case 5:
+	case EVENT_STI:
 		EMIT(e, 0xfb, 0x90);
 		break;
 	case 6:
