@@ -17,7 +17,6 @@
 #include <asm/segment.h>
 
 #include "../msr_filter.h"
-#include "../vm.h"
 #include "vmx.h"
 
 static const u32 user_msrs[VMX_NR_USER_MSRS] = {
@@ -134,16 +133,6 @@ void vmx_msr_teardown(void)
 	}
 }
 
-static bool all_allowed(struct vitro_vm *vm, const struct vmx_passed_msr *passed, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		if (!vitro_msrs_allowed(vm, &passed[i].msr, 1))
-			return false;
-	return true;
-}
-
 /*
  * vmx_msr_filter_changed() - see struct vitro_backend
  *
@@ -153,11 +142,14 @@ void vmx_msr_filter_changed(struct vitro_vcpu *vcpu)
 {
 	bool cstate = vcpu_exit_disabled(vcpu, KVM_X86_DISABLE_EXITS_CSTATE);
 	int which = cstate ? BITMAP_PASSED_CSTATE : BITMAP_PASSED;
+	u32 msrs[ARRAY_SIZE(passed_msrs) + ARRAY_SIZE(cstate_msrs)];
+	unsigned int i, nr = 0;
 
-	/* Mostly there is none. One that comes now asks for another look. */
-	if (rcu_access_pointer(vcpu->vm->msr_filter) &&
-	    (!all_allowed(vcpu->vm, passed_msrs, ARRAY_SIZE(passed_msrs)) ||
-	     (cstate && !all_allowed(vcpu->vm, cstate_msrs, ARRAY_SIZE(cstate_msrs)))))
+	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
+		msrs[nr++] = passed_msrs[i].msr;
+	for (i = 0; cstate && i < ARRAY_SIZE(cstate_msrs); i++)
+		msrs[nr++] = cstate_msrs[i].msr;
+	if (!vitro_msrs_allowed(vcpu->vm, msrs, nr))
 		which = BITMAP_FILTERED;
 	vmx_write(to_vmx(vcpu), MSR_BITMAP, virt_to_phys(msr_bitmaps[which]));
 }
