@@ -4,45 +4,16 @@
 #include <string.h>
 #include <time.h>
 
+#include "pvclock.h"
 #include "vm.h"
 
 /* Layout given by KVM's documentation of its MSRs. */
-struct time_info {
-	uint32_t version, pad;
-	uint64_t tsc_timestamp, system_time;
-	uint32_t tsc_to_system_mul;
-	int8_t tsc_shift;
-	uint8_t flags, pad2[2];
-} __attribute__((packed));
-
 struct wall_clock {
 	uint32_t version, sec, nsec;
 } __attribute__((packed));
 
 static volatile struct time_info info __attribute__((aligned(64)));
 static volatile struct wall_clock wall __attribute__((aligned(64)));
-
-static uint64_t clock_ns(void)
-{
-	uint64_t delta, ns;
-	uint32_t version;
-
-	do {
-		version = info.version;
-		asm volatile("" : : : "memory");
-		delta = rdtsc() - info.tsc_timestamp;
-		if (info.tsc_shift >= 0)
-			delta <<= info.tsc_shift;
-		else
-			delta >>= -info.tsc_shift;
-		asm("mulq %2; shrdq $32, %%rdx, %%rax"
-		    : "+a"(delta) : "d"(0ULL), "r"((uint64_t)
-						   info.tsc_to_system_mul));
-		ns = info.system_time + delta;
-		asm volatile("" : : : "memory");
-	} while (version & 1 || version != info.version);
-	return ns;
-}
 
 static void clock_guest(uint64_t arg)
 {
@@ -55,9 +26,9 @@ static void clock_guest(uint64_t arg)
 	G_CHECK(info.version != 0);
 	G_CHECK_EQ(info.version & 1, 0);
 	G_CHECK(info.tsc_to_system_mul != 0);
-	last = clock_ns();
+	last = pvclock_ns(&info);
 	for (i = 0; i < 300; i++) {
-		now = clock_ns();
+		now = pvclock_ns(&info);
 		G_CHECK(now >= last);
 		last = now;
 		if (i % 50 == 0)
@@ -65,7 +36,7 @@ static void clock_guest(uint64_t arg)
 	}
 	wrmsr(MSR_KVM_WALL_CLOCK_NEW, (uintptr_t)&wall);
 	G_CHECK_EQ(wall.version & 1, 0);
-	guest_sync(1000, clock_ns());
+	guest_sync(1000, pvclock_ns(&info));
 	/* Off: it is no longer written. */
 	wrmsr(MSR_KVM_SYSTEM_TIME_NEW, 0);
 	info.version = 0x1000;
@@ -136,9 +107,9 @@ static void set_guest(uint64_t arg)
 
 	(void)arg;
 	wrmsr(MSR_KVM_SYSTEM_TIME_NEW, (uintptr_t)&info | 1);
-	before = clock_ns();
+	before = pvclock_ns(&info);
 	guest_sync(1, before);
-	after = clock_ns();
+	after = pvclock_ns(&info);
 	G_CHECK(after >= 1000000000000000);
 	/* And not more than a test case may take. */
 	G_CHECK(after < 1000000000000000 + 100000000000);

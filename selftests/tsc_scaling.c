@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "apic.h"
+#include "pvclock.h"
 #include "vm.h"
 
 #define MSR_TSC			0x10
@@ -158,36 +159,7 @@ TEST(rdtsc_runs_at_the_rate)
 	}
 }
 
-/* Layout given by KVM's documentation of its MSRs. */
-struct time_info {
-	uint32_t version, pad;
-	uint64_t tsc_timestamp, system_time;
-	uint32_t tsc_to_system_mul;
-	int8_t tsc_shift;
-	uint8_t flags, pad2[2];
-} __attribute__((packed));
-
 static volatile struct time_info pages[2] __attribute__((aligned(128)));
-
-static uint64_t clock_ns(volatile struct time_info *info)
-{
-	uint64_t delta, ns;
-	uint32_t version;
-
-	do {
-		version = info->version;
-		asm volatile("" : : : "memory");
-		delta = rdtsc() - info->tsc_timestamp;
-		if (info->tsc_shift >= 0)
-			delta <<= info->tsc_shift;
-		else
-			delta >>= -info->tsc_shift;
-		ns = info->system_time +
-		     (uint64_t)((__uint128_t)delta * info->tsc_to_system_mul >> 32);
-		asm volatile("" : : : "memory");
-	} while (version & 1 || version != info->version);
-	return ns;
-}
 
 static void clock_guest(uint64_t id)
 {
@@ -195,7 +167,7 @@ static void clock_guest(uint64_t id)
 
 	wrmsr(MSR_KVM_SYSTEM_TIME_NEW, (uintptr_t)&pages[id] | 1);
 	for (i = 0; i < 4; i++)
-		guest_sync(i, clock_ns(&pages[id]));
+		guest_sync(i, pvclock_ns(&pages[id]));
 }
 
 static uint64_t vm_clock(struct vm *vm)
@@ -518,7 +490,7 @@ static void wild_guest(uint64_t arg)
 		wrmsr(MSR_TSC_DEADLINE, rdtsc() + (1ULL << i));
 		if (i % 8 == 0)
 			wrmsr(MSR_TSC, 1ULL << (63 - i));
-		clock_ns(&pages[0]);
+		pvclock_ns(&pages[0]);
 	}
 	wrmsr(MSR_TSC_DEADLINE, ~0ULL);
 	wrmsr(MSR_TSC_DEADLINE, 0);
