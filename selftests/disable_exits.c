@@ -42,31 +42,9 @@ static struct vm *vm_without(uint64_t exits, unsigned int flags)
 	return vm;
 }
 
-/* A vCPU's count, -1 if there is none of that name. */
-static int64_t counter(struct vcpu *vcpu, const char *name)
-{
-	char *buf = calloc(1, 1 << 16);
-	const struct kvm_stats_header *head = (void *)buf;
-	const struct kvm_stats_desc *desc;
-	int64_t value = -1;
-	uint32_t i;
-	long fd;
-
-	fd = REQUIRE_OK(sys_ioctl_val(vcpu->fd, KVM_GET_STATS_FD, 0));
-	REQUIRE(pread(fd, buf, 1 << 16, 0) > (ssize_t)sizeof(*head), "no statistics");
-	close(fd);
-	for (i = 0; i < head->num_desc; i++) {
-		desc = (void *)(buf + head->desc_offset + i * (sizeof(*desc) + head->name_size));
-		if (!strcmp(desc->name, name))
-			value = *(int64_t *)(buf + head->data_offset + desc->offset);
-	}
-	free(buf);
-	return value;
-}
-
 static int64_t halts(struct vcpu *vcpu)
 {
-	return counter(vcpu, kvm_is_stock() ? "halt_exits" : "exits_hlt");
+	return vcpu_counter(vcpu, kvm_is_stock() ? "halt_exits" : "exits_hlt");
 }
 
 TEST(offered)
@@ -322,11 +300,9 @@ static struct vcpu *halted(uint64_t arg, unsigned int flags)
 TEST(hlt_signal)
 {
 	struct vcpu *vcpu = halted(0, VM_IRQCHIP);
-	struct kvm_mp_state state;
 	struct kvm_regs regs;
 
-	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &state));
-	CHECK_EQ(state.mp_state, KVM_MP_STATE_RUNNABLE);
+	CHECK_EQ(vcpu_mp_state(vcpu), KVM_MP_STATE_RUNNABLE);
 	vcpu_get_regs(vcpu, &regs);
 	vcpu_set_regs(vcpu, &regs);
 	EXPECT_SYNC(vcpu, 2);
@@ -400,7 +376,7 @@ static int64_t pauses(struct vm *vm)
 
 	vcpu_arg(vcpu, 20000);
 	EXPECT_DONE(vcpu);
-	return counter(vcpu, "exits_pause");
+	return vcpu_counter(vcpu, "exits_pause");
 }
 
 TEST(pause)
@@ -433,7 +409,7 @@ static int64_t mwaits(struct vm *vm)
 	vcpu_arg(vcpu, 10);
 	EXPECT_DONE(vcpu);
 	CHECK(vcpu_cpu(vcpu)->taken[V] >= 10, "%u interrupts", vcpu_cpu(vcpu)->taken[V]);
-	return counter(vcpu, "exits_mwait");
+	return vcpu_counter(vcpu, "exits_mwait");
 }
 
 TEST(mwait)
@@ -481,7 +457,7 @@ TEST(mwait_write)
 	EXPECT_DONE(vcpu[0]);
 	vcpu_join(vcpu[1]);
 	if (!kvm_is_stock())
-		CHECK_EQ(counter(vcpu[1], "exits_mwait"), 0);
+		CHECK_EQ(vcpu_counter(vcpu[1], "exits_mwait"), 0);
 }
 
 /* A bit for each MSR that could be read. */
@@ -518,7 +494,7 @@ TEST(cstate)
 	all = readable(vcpu);
 	REQUIRE(all, "none can be read");
 	if (!kvm_is_stock())
-		CHECK_EQ(counter(vcpu, "exits_rdmsr"), 0);
+		CHECK_EQ(vcpu_counter(vcpu, "exits_rdmsr"), 0);
 	CHECK_EQ(readable(vcpu_new(vm_new(0), 0, cstate_guest)), 0);
 
 	/* One of them is forbidden by a filter: the others are read all the same. */

@@ -115,12 +115,7 @@ static void hypercall_guest(uint64_t amd)
 	G_CHECK_EQ(rax, (uint64_t)-KVM_ENOSYS);
 	G_CHECK_EQ(rbx, 0x1111);
 	G_CHECK_EQ(rcx, 0x2222);
-	rax = KVM_HC_VAPIC_POLL_IRQ;
-	if (amd)
-		asm volatile("vmmcall" : "+a"(rax) : : "memory");
-	else
-		asm volatile("vmcall" : "+a"(rax) : : "memory");
-	G_CHECK_EQ(rax, 0);
+	G_CHECK_EQ(guest_hypercall(amd, KVM_HC_VAPIC_POLL_IRQ, 0, 0, 0, 0), 0);
 }
 
 TEST(hypercall)
@@ -176,13 +171,7 @@ static uint64_t amd;
 
 static uint64_t user_hypercall(void)
 {
-	uint64_t rax = KVM_HC_VAPIC_POLL_IRQ;
-
-	if (amd)
-		asm volatile("vmmcall" : "+a"(rax) : : "memory");
-	else
-		asm volatile("vmcall" : "+a"(rax) : : "memory");
-	return rax;
+	return guest_hypercall(amd, KVM_HC_VAPIC_POLL_IRQ, 0, 0, 0, 0);
 }
 
 static void user_hypercall_guest(uint64_t is_amd)
@@ -249,8 +238,7 @@ TEST(hlt_blocks)
 	alarm_ms(100);
 	CHECK_ERR(vcpu_run_raw(vcpu), EINTR);
 	alarm_ms(0);
-	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &state));
-	CHECK_EQ(state.mp_state, KVM_MP_STATE_HALTED);
+	CHECK_EQ(vcpu_mp_state(vcpu), KVM_MP_STATE_HALTED);
 	state.mp_state = KVM_MP_STATE_RUNNABLE;
 	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state));
 	EXPECT_SYNC(vcpu, 1);

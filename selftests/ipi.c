@@ -184,32 +184,9 @@ static void answerer(uint64_t arg)
 	}
 }
 
-static void *stats_read(struct vcpu *vcpu, size_t size)
-{
-	long fd = REQUIRE_OK(sys_ioctl_val(vcpu->fd, KVM_GET_STATS_FD, 0));
-	char *data = calloc(1, size);
-
-	REQUIRE(pread(fd, data, size, 0) > 0, "pread of statistics");
-	close(fd);
-	return data;
-}
-
 static uint64_t injections(struct vcpu *vcpu)
 {
-	char *data = stats_read(vcpu, 1 << 16);
-	struct kvm_stats_header *head = (void *)data;
-	uint64_t value = 0;
-	uint32_t i;
-
-	for (i = 0; i < head->num_desc; i++) {
-		struct kvm_stats_desc *desc = (void *)(data + head->desc_offset +
-						       i * (sizeof(*desc) + head->name_size));
-
-		if (!strcmp(desc->name, "irq_injections"))
-			memcpy(&value, data + head->data_offset + desc->offset, sizeof(value));
-	}
-	free(data);
-	return value;
+	return vcpu_counter(vcpu, "irq_injections");
 }
 
 struct runner {

@@ -13,23 +13,14 @@
 static uint64_t amd;
 static volatile uint64_t stage;
 
-static uint64_t hypercall(uint64_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
-{
-	if (amd)
-		asm volatile("vmmcall" : "+a"(nr) : "b"(a0), "c"(a1), "d"(a2), "S"(a3) : "memory");
-	else
-		asm volatile("vmcall" : "+a"(nr) : "b"(a0), "c"(a1), "d"(a2), "S"(a3) : "memory");
-	return nr;
-}
-
 static uint64_t send(uint64_t low, uint64_t high, uint64_t first, uint64_t icr)
 {
-	return hypercall(KVM_HC_SEND_IPI, low, high, first, icr);
+	return guest_hypercall(amd, KVM_HC_SEND_IPI, low, high, first, icr);
 }
 
 static uint64_t kick(uint64_t id)
 {
-	return hypercall(KVM_HC_KICK_CPU, 0, id, 0, 0);
+	return guest_hypercall(amd, KVM_HC_KICK_CPU, 0, id, 0, 0);
 }
 
 /* With interrupts off: only a kick ends it. */
@@ -199,14 +190,6 @@ static void kick_first(uint64_t arg)
 	kick(0);
 }
 
-static uint32_t mp_state(struct vcpu *vcpu)
-{
-	struct kvm_mp_state state;
-
-	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &state));
-	return state.mp_state;
-}
-
 /* A vCPU that is not halted remembers the kick until it is, once. */
 TEST(remembered)
 {
@@ -217,7 +200,7 @@ TEST(remembered)
 	EXPECT_SYNC(vcpu, 1);
 	EXPECT_HALTED(vcpu);
 	EXPECT_DONE(other);
-	CHECK_EQ(mp_state(vcpu), KVM_MP_STATE_RUNNABLE);
+	CHECK_EQ(vcpu_mp_state(vcpu), KVM_MP_STATE_RUNNABLE);
 	EXPECT_DONE(vcpu);
 }
 

@@ -165,7 +165,6 @@ TEST(sipi_state)
 	struct vm *vm = vm_new(VM_IRQCHIP);
 	struct vcpu *bsp = vcpu_new(vm, 0, sipi_guest);
 	struct vcpu *ap = vcpu_new(vm, 1, sipi_guest);
-	struct kvm_mp_state mp;
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 
@@ -184,8 +183,7 @@ TEST(sipi_state)
 	CHECK_EQ(sregs.ds.base, 0);
 	CHECK_EQ(sregs.ds.limit, 0xffff);
 	CHECK_EQ(sregs.idt.base, 0);
-	REQUIRE_OK(sys_ioctl(ap->fd, KVM_GET_MP_STATE, &mp));
-	CHECK_EQ(mp.mp_state, KVM_MP_STATE_RUNNABLE);
+	CHECK_EQ(vcpu_mp_state(ap), KVM_MP_STATE_RUNNABLE);
 }
 
 static void count_forever(uint64_t arg)

@@ -73,7 +73,6 @@ TEST(regs_in_guest)
 TEST(reset_state)
 {
 	struct vcpu *vcpu = vcpu_bare(vm_new(VM_IRQCHIP), 0);
-	struct kvm_mp_state mp;
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 	struct kvm_fpu fpu;
@@ -100,11 +99,9 @@ TEST(reset_state)
 	/* Stock KVM does not give MXCSR here, nor take it. */
 	if (!kvm_is_stock())
 		CHECK_EQ(fpu.mxcsr, 0x1f80);
-	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp));
-	CHECK_EQ(mp.mp_state, KVM_MP_STATE_RUNNABLE);
+	CHECK_EQ(vcpu_mp_state(vcpu), KVM_MP_STATE_RUNNABLE);
 	vcpu = vcpu_bare(vcpu->vm, 1);
-	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp));
-	CHECK_EQ(mp.mp_state, KVM_MP_STATE_UNINITIALIZED);
+	CHECK_EQ(vcpu_mp_state(vcpu), KVM_MP_STATE_UNINITIALIZED);
 	vcpu_get_sregs(vcpu, &sregs);
 	CHECK_EQ(sregs.apic_base, 0xfee00800);
 }
@@ -354,9 +351,7 @@ TEST(mp_state)
 	for (i = 0; i < ARRAY_SIZE(states); i++) {
 		state.mp_state = states[i];
 		REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state));
-		state.mp_state = 99;
-		REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &state));
-		CHECK_EQ(state.mp_state, states[i]);
+		CHECK_EQ(vcpu_mp_state(vcpu), states[i]);
 	}
 	EXPECT_DONE(vcpu);
 }

@@ -242,6 +242,17 @@ static inline void take_interrupts(void)
 	asm volatile("sti; nop; nop; nop; cli; pause" : : : "memory");
 }
 
+/* The instruction that the processor has for it: @amd is host_is_amd(). */
+static inline uint64_t guest_hypercall(uint64_t amd, uint64_t nr, uint64_t a0, uint64_t a1,
+				       uint64_t a2, uint64_t a3)
+{
+	if (amd)
+		asm volatile("vmmcall" : "+a"(nr) : "b"(a0), "c"(a1), "d"(a2), "S"(a3) : "memory");
+	else
+		asm volatile("vmcall" : "+a"(nr) : "b"(a0), "c"(a1), "d"(a2), "S"(a3) : "memory");
+	return nr;
+}
+
 static inline void hlt(void)
 {
 	asm volatile("hlt" : : : "memory");

@@ -134,6 +134,35 @@ void vcpu_runnable(struct vcpu *vcpu)
 	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state));
 }
 
+uint32_t vcpu_mp_state(struct vcpu *vcpu)
+{
+	struct kvm_mp_state state = { .mp_state = ~0U };
+
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &state));
+	return state.mp_state;
+}
+
+int64_t vcpu_counter(struct vcpu *vcpu, const char *name)
+{
+	char *buf = calloc(1, 1 << 16);
+	const struct kvm_stats_header *head = (void *)buf;
+	const struct kvm_stats_desc *desc;
+	int64_t value = -1;
+	uint32_t i;
+	long fd;
+
+	fd = REQUIRE_OK(sys_ioctl_val(vcpu->fd, KVM_GET_STATS_FD, 0));
+	REQUIRE(pread(fd, buf, 1 << 16, 0) > (ssize_t)sizeof(*head), "no statistics");
+	close(fd);
+	for (i = 0; i < head->num_desc; i++) {
+		desc = (void *)(buf + head->desc_offset + i * (sizeof(*desc) + head->name_size));
+		if (!strcmp(desc->name, name))
+			value = *(int64_t *)(buf + head->data_offset + desc->offset);
+	}
+	free(buf);
+	return value;
+}
+
 struct vcpu *vcpu_real_mode(struct vm *vm, int id)
 {
 	struct kvm_regs regs = {
@@ -406,7 +435,6 @@ void alarm_ms(unsigned int ms)
 
 void vcpu_expect_halted(struct vcpu *vcpu, const char *file, int line)
 {
-	struct kvm_mp_state state = { 0 };
 	enum event event;
 	char text[100];
 
@@ -419,8 +447,7 @@ void vcpu_expect_halted(struct vcpu *vcpu, const char *file, int line)
 				  vcpu->id, text);
 			test_abort();
 		}
-		REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &state));
-	} while (state.mp_state != KVM_MP_STATE_HALTED);
+	} while (vcpu_mp_state(vcpu) != KVM_MP_STATE_HALTED);
 	alarm_ms(0);
 }
 

@@ -195,6 +195,13 @@ void vcpu_arg(struct vcpu *vcpu, uint64_t arg);
 
 /* Let a vCPU other than the first run at once, without INIT and SIPI. */
 void vcpu_runnable(struct vcpu *vcpu);
+
+/* KVM_GET_MP_STATE: KVM_MP_STATE_* */
+uint32_t vcpu_mp_state(struct vcpu *vcpu);
+
+/* Of a vCPU's binary statistics, the value of that name; -1 if there is none. */
+int64_t vcpu_counter(struct vcpu *vcpu, const char *name);
+
 void vcpu_free(struct vcpu *vcpu);
 
 /* A vCPU in real mode, at GPA 0x8000 with flat segments, CPUID set. */
