@@ -378,6 +378,41 @@ TEST(compatibility_mode)
 	CHECK_EQ(((uint64_t *)vm_ptr(vm, GPA_RESULT))[2], ~0ULL);
 }
 
+BLOB(lme_in_real_mode,
+     ".code16\n"
+     "movl $0xc0000080, %ecx\n"
+     "rdmsr\n"
+     "movl %eax, 0x7000\n"
+     "orl $0x100, %eax\n"
+     "wrmsr\n"
+     "xorl %eax, %eax\n"
+     "rdmsr\n"
+     "movl %eax, 0x7004\n"
+     "hlt\n");
+
+/* Long mode enabled long before there is paging, or CR4.PAE. */
+TEST(lme_in_real_mode)
+{
+	struct vcpu *vcpu;
+	struct kvm_sregs sregs;
+
+	if (kvm_is_stock() && host_is_tcg())
+		test_skip("TCG forgets the host's CR0");
+	vcpu = REAL_VCPU(lme_in_real_mode);
+	EXPECT_EXIT(vcpu, KVM_EXIT_HLT);
+	CHECK_EQ(result(vcpu, 0), 0);
+	CHECK_EQ(result(vcpu, 1), 0x100);
+	vcpu_get_sregs(vcpu, &sregs);
+	CHECK_EQ(sregs.efer, 0x100);
+	/* And by user space. */
+	vcpu = REAL_VCPU(lme_in_real_mode);
+	vcpu_get_sregs(vcpu, &sregs);
+	sregs.efer = 0x100;
+	REQUIRE_OK(vcpu_set_sregs(vcpu, &sregs));
+	EXPECT_EXIT(vcpu, KVM_EXIT_HLT);
+	CHECK_EQ(result(vcpu, 0), 0x100);
+}
+
 /* The reset vector, with firmware in a read-only slot below 4 GiB. */
 TEST(reset_vector)
 {

@@ -305,13 +305,17 @@ void svm_set_cr4(struct vitro_vcpu *vcpu, u64 cr4)
  * @vcpu:	the vCPU
  * @efer:	validated by common code, LMA included
  *
- * VMRUN wants SVME set; the guest, whose accesses are intercepted, never sees it.
+ * VMRUN wants SVME set; the guest, whose accesses are intercepted, never sees it. LME matters
+ * when paging is enabled only, by an intercepted write to CR0: it is in the VMCB together with
+ * LMA. QEMU's TCG would mistake it for the host's at #VMEXIT, and leave the host without paging.
  */
 void svm_set_efer(struct vitro_vcpu *vcpu, u64 efer)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
 	vcpu->efer = efer;
+	if (!(efer & EFER_LMA))
+		efer &= ~(u64)EFER_LME;
 	svm->vmcb->save.efer = efer | EFER_SVME;
 	svm_dirty(svm->vmcb, SVM_CLEAN_CR);
 	vitro_forget_sites(vcpu);

@@ -3,21 +3,14 @@
  * QEMU's TCG gives up ("qemu: fatal: invalid tss type") when a guest takes an interrupt
  * at CPL 3 while the type in its TR, as VMRUN loaded it, is that of a busy TSS or of
  * none. Processors know TR as busy. There, guests get an available TSS.
- *
- * And its #VMEXIT forgets the host's CR0 when the guest has EFER.LME, but neither CR0.PG
- * nor CR4.PAE (cpu_x86_update_cr0() looks at the guest's EFER and CR4 still): the host
- * goes on without paging. There, such guests do not get EFER.LME.
  */
 #ifndef FUZZ_TCG_H
 #define FUZZ_TCG_H
 
-#include <asm/processor-flags.h>
 #include <cpuid.h>
 #include <linux/kvm.h>
 #include <stdbool.h>
 #include <string.h>
-
-#define FUZZ_EFER_LME (1 << 8)
 
 static inline bool host_is_tcg(void)
 {
@@ -39,8 +32,6 @@ static inline void spare_tcg(struct kvm_sregs *sregs)
 	sregs->tr.type = 9;
 	sregs->tr.present = 1;
 	sregs->tr.s = sregs->tr.unusable = 0;
-	if (!(sregs->cr0 & X86_CR0_PG) && !(sregs->cr4 & X86_CR4_PAE))
-		sregs->efer &= ~(uint64_t)FUZZ_EFER_LME;
 }
 
 #endif
