@@ -29,7 +29,7 @@ daemon_config() {
 # daemon_start: start libvirtd and wait until it answers.
 daemon_start() {
 	libvirtd --daemon --pid-file /run/libvirtd.pid || problem "libvirtd did not start"
-	wait_for 120 virsh -q uri || problem "libvirtd does not answer"
+	wait_for 300 virsh -q uri || problem "libvirtd does not answer"
 }
 
 # end_or_finish: the end of a test without which the others have no chance.
@@ -44,7 +44,7 @@ end_or_finish() {
 daemon_stop() {
 	pid=$(cat /run/libvirtd.pid)
 	kill "$pid"
-	wait_for 60 sh -c "! kill -0 $pid 2>/dev/null" || problem "libvirtd did not end"
+	wait_for 180 sh -c "! kill -0 $pid 2>/dev/null" || problem "libvirtd did not end"
 }
 
 # wait_for SECONDS COMMAND...: until it succeeds; its output is dropped.  A test that has a
@@ -73,7 +73,7 @@ answered() {
 
 # state NAME WANTED: the state must come to be that.
 state() {
-	wait_for 60 sh -c "virsh domstate $1 | grep -qx '$2'" ||
+	wait_for 180 sh -c "virsh domstate $1 | grep -qx '$2'" ||
 		problem "$1 is '$(virsh domstate "$1" 2>&1)' instead of '$2'"
 }
 
@@ -159,7 +159,7 @@ ticks() {
 # until_tick NAME COUNT: the guest must come to that tick.
 until_tick() {
 	wanted_tick=$2
-	wait_for 180 reached "$1" || {
+	wait_for 600 reached "$1" || {
 		problem "$1 does not tick: its last was ${from:-none}, now $(tick "$1")"
 		tail -n 5 "/tmp/$1.log" >>/tmp/output
 		tail -n 5 "/var/log/libvirt/qemu/$1.log" >>/tmp/output
@@ -206,7 +206,7 @@ content() {
 # gone NAME: end it and forget it.
 gone() {
 	virsh -q destroy "$1" >/dev/null 2>&1
-	wait_for 60 sh -c "virsh domstate $1 | grep -q 'shut off'"
+	wait_for 180 sh -c "virsh domstate $1 | grep -q 'shut off'"
 	virsh -q undefine "$1" --managed-save --snapshots-metadata >/dev/null 2>&1 ||
 		problem "$1 cannot be undefined: $(virsh undefine "$1" 2>&1)"
 }
