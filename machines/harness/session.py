@@ -220,6 +220,9 @@ class Session:
         elif START.search(line):
             self._started = True
         elif END.search(line):
+            # What the agent sent came before this line, but may not have been looked at yet.
+            while data := receive(self.emulator.link):
+                self._take_frames(data)
             taint = int(END.search(line).group(1))
             if taint & TAINT_TROUBLE and not self.splats:
                 self.splats.append(f"the kernel is tainted ({taint:#x})")
@@ -245,6 +248,9 @@ class Session:
             self._ended(stream)
             return
         self._heard = time.monotonic()
+        self._take_frames(data)
+
+    def _take_frames(self, data):
         self._frames += data
         while len(self._frames) >= 3:
             length = struct.unpack_from("<H", self._frames, 1)[0]
