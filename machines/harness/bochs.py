@@ -121,7 +121,7 @@ class Bochs(Emulator):
             self.process.send_signal(signal.SIGINT)
             self.process.stdin.write((commands + "q\n").encode())
             self.process.stdin.flush()
-            self.process.wait(5)
+            self.process.wait(30)
         except (OSError, subprocess.TimeoutExpired):
             pass
         with open(output, errors="replace") as file:
