@@ -36,10 +36,21 @@ lock() {
 refresh_lists() {
 	say "refreshing the package lists"
 	if [ "$(id -u)" = 0 ]; then
-		apt-get -q update >&2
+		persistent apt-get -q update >&2
 	else
-		sudo apt-get -q update >&2
+		persistent sudo apt-get -q update >&2
 	fi
+}
+
+# persistent COMMAND...: a command that fetches, three times at most: a mirror may be in the
+# middle of an update or out of reach for a moment, and this computer's apt in other hands.
+persistent() {
+	for pause in 15 60; do
+		"$@" && return
+		say "this failed, and is tried again in $pause seconds: $*"
+		sleep $pause
+	done
+	"$@"
 }
 
 # fingerprint DIR [FILE...]: one line that changes when a file of DIR goes missing,
