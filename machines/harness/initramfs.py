@@ -6,10 +6,20 @@ import os
 import re
 import stat
 import subprocess
+import tempfile
 
 from .cache import MACHINES, Failure, built
 
 BUSYBOX = "/bin/busybox"
+
+
+def read(path, opener=open):
+    """The content of a file."""
+    try:
+        with opener(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror}") from error
 
 
 class Archive:
@@ -63,11 +73,7 @@ class Archive:
                 else:
                     self.copy(f"{name}/{entry}", path)
             return
-        try:
-            with open(source, "rb") as file:
-                content = file.read()
-        except OSError as error:
-            raise Failure(f"cannot read {source}: {error.strerror}") from error
+        content = module_bytes(source) if source.endswith(".ko") else read(source)
         self.data(name, content, 0o755 if os.access(source, os.X_OK) else 0o644)
         for library in libraries(source, content):
             if not self.has(library):
@@ -102,12 +108,23 @@ def add_busybox(archive):
 
 
 def module_bytes(path):
-    """The module at path, decompressed."""
-    try:
-        with lzma.open(path) if path.endswith(".xz") else open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise Failure(f"cannot read {path}: {error.strerror}") from error
+    """The module at path, decompressed and without what only a debugger reads.
+
+    That would be 20 times the rest, to be unpacked and read at each load, and has the path of
+    the tree in it: measurements would depend on where that is."""
+    if path.endswith(".xz"):
+        return read(path, lzma.open)
+    content = read(path)
+    if b".debug_info\0" not in content:
+        return content
+    with tempfile.TemporaryDirectory() as work:
+        stripped = os.path.join(work, "module.ko")
+        result = subprocess.run(["strip", "--strip-debug", "-o", stripped, path],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                check=False)
+        if result.returncode:
+            raise Failure(f"strip {path} failed:\n{result.stdout}")
+        return read(stripped)
 
 
 def depends(module):
