@@ -26,7 +26,8 @@ die() {
 lock() {
 	mkdir -p "$cache" || die "cannot create the cache $cache; set VITRO_CACHE to a folder that you can write to"
 	exec 9>"$cache/$1.lock"
-	if ! flock -w 3 9; then
+	# Who only looks whether all is there has it for seconds, on a slow computer.
+	if ! flock -w 30 9; then
 		say "waiting for another process that is filling the cache ($cache/$1.lock)"
 		flock 9
 	fi
