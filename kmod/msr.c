@@ -268,6 +268,8 @@ static u32 feature_of_kvm_msr(u32 msr)
 		return BIT(KVM_FEATURE_CLOCKSOURCE2);
 	case MSR_KVM_STEAL_TIME:
 		return BIT(KVM_FEATURE_STEAL_TIME);
+	case MSR_KVM_PV_EOI_EN:
+		return BIT(KVM_FEATURE_PV_EOI);
 	default:
 		return 0;
 	}
@@ -300,6 +302,9 @@ static int get_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 *value, bool host)
 		return 0;
 	case MSR_KVM_STEAL_TIME:
 		*value = vcpu->msrs.steal_time;
+		return 0;
+	case MSR_KVM_PV_EOI_EN:
+		*value = vcpu->msrs.pv_eoi;
 		return 0;
 	default:
 		return -1;
@@ -387,6 +392,7 @@ bool vitro_msr_write_sleeps(u32 msr)
 	case MSR_KVM_WALL_CLOCK_NEW:
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_SYSTEM_TIME_NEW:
+	case MSR_KVM_PV_EOI_EN:
 		return true;
 	default:
 		return false;
@@ -455,6 +461,8 @@ static int set_kvm_msr(struct vitro_vcpu *vcpu, u32 msr, u64 value, bool host)
 		return vitro_set_system_time(vcpu, value);
 	case MSR_KVM_STEAL_TIME:
 		return vitro_steal_set_msr(vcpu, value);
+	case MSR_KVM_PV_EOI_EN:
+		return vitro_pv_eoi_set_msr(vcpu, value);
 	default:
 		return -1;
 	}

@@ -306,6 +306,8 @@ static int slow_requests(struct vitro_vcpu *vcpu)
 		vitro_backend->msr_filter_changed(vcpu);
 	if (vitro_take_request(vcpu, VITRO_REQ_STEAL))
 		vitro_steal_update(vcpu);
+	if (vitro_take_request(vcpu, VITRO_REQ_PV_EOI))
+		vitro_pv_eoi_bring_page(vcpu);
 	if (vitro_take_request(vcpu, VITRO_REQ_CLOCK))
 		vitro_clock_update(vcpu);
 	/* A blocked vCPU has left the inner loop, where timers are served. */
@@ -318,6 +320,9 @@ static int slow_requests(struct vitro_vcpu *vcpu)
 static bool fast_requests(struct vitro_vcpu *vcpu)
 {
 	if (READ_ONCE(vcpu->requests) & ~FAST_REQUESTS)
+		return false;
+	/* What is in service decides about what comes. */
+	if (unlikely(vcpu->pv_eoi_pending) && !vitro_pv_eoi_try_settle(vcpu))
 		return false;
 	if (vitro_take_request(vcpu, VITRO_REQ_TLB_FLUSH)) {
 		vcpu->stats.tlb_flushes++;
@@ -441,6 +446,8 @@ static int enter_guest(struct vitro_vcpu *vcpu)
 	local_irq_enable();
 	preempt_enable();
 
+	if (unlikely(vcpu->pv_eoi_pending))
+		vitro_pv_eoi_settle(vcpu);
 	return exited ? vitro_handle_exit(vcpu) : 1;
 }
 

@@ -65,6 +65,7 @@ enum vitro_request {
 	VITRO_REQ_IOAPIC_EOI,	/* report KVM_EXIT_IOAPIC_EOI */
 	VITRO_REQ_MSR_FILTER,	/* vm->msr_filter has changed */
 	VITRO_REQ_STEAL,	/* the steal-time page must be written anew */
+	VITRO_REQ_PV_EOI,	/* the page of PV EOI is not there for an offer */
 	VITRO_REQ_RING_FULL,	/* report KVM_EXIT_DIRTY_RING_FULL until it is not */
 };
 
@@ -140,6 +141,7 @@ struct vitro_msrs {
 	u64 wall_clock;			/* MSR_KVM_WALL_CLOCK(_NEW) */
 	u64 system_time;		/* MSR_KVM_SYSTEM_TIME(_NEW) */
 	u64 steal_time;			/* MSR_KVM_STEAL_TIME */
+	u64 pv_eoi;			/* MSR_KVM_PV_EOI_EN */
 };
 
 /* The machine-check architecture; mce.c. */
@@ -224,6 +226,8 @@ struct vitro_vcpu {
 	u64 exit_tsc;			/* (t) host TSC at the last exit, while timing */
 	int srcu_idx;			/* (t) of vm->srcu, in the run loop */
 	u8 irq_window_open;		/* (t) backend's use: window requested */
+	bool pv_eoi_enabled;		/* (t) by the guest ... */
+	bool pv_eoi_pending;		/* (t) ... which may have ended an interrupt unnoticed */
 
 	struct vitro_vm *vm;		/* (c) holds a reference through the fd */
 	struct kvm_run *run;		/* (c) shared with user space: read once */

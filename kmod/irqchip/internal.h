@@ -280,6 +280,7 @@ int vitro_lapic_accept(struct vitro_lapic *lapic, u32 mode, u8 vector, bool leve
 void vitro_lapic_self(struct vitro_lapic *lapic, u8 vector);
 void vitro_lapic_local(struct vitro_lapic *lapic, u32 lvt_offset);
 void vitro_lapic_error(struct vitro_lapic *lapic, u32 error);
+void vitro_lapic_end(struct vitro_lapic *lapic);
 void vitro_lapic_eoi(struct vitro_lapic *lapic);
 void vitro_lapic_recheck(struct vitro_lapic *lapic);
 u8 vitro_lapic_ppr(const struct vitro_lapic *lapic);
@@ -287,6 +288,9 @@ u8 vitro_lapic_ppr(const struct vitro_lapic *lapic);
 /* lapic_regs.c */
 u32 vitro_lapic_lvt_bits(const struct vitro_lapic *lapic, u32 offset);
 u32 vitro_lapic_ldr(const struct vitro_lapic *lapic);
+
+/* pv_eoi.c */
+void vitro_pv_eoi_offer(struct vitro_vcpu *vcpu);
 
 /* lapic_timer.c */
 void vitro_lapic_timer_init(struct vitro_lapic *lapic);

@@ -109,6 +109,15 @@ int vitro_apic_base_write(struct vitro_vcpu *vcpu, u64 value, bool host);
 u64 vitro_lapic_get_deadline(struct vitro_vcpu *vcpu);
 void vitro_lapic_set_deadline(struct vitro_vcpu *vcpu, u64 value);
 
+/*
+ * MSR_KVM_PV_EOI_EN: 0, or 1: #GP. settle: vcpu->pv_eoi_pending, the vCPU's thread in KVM_RUN;
+ * try_settle does not sleep, and returns false if it would have to. bring_page: VITRO_REQ_PV_EOI.
+ */
+int vitro_pv_eoi_set_msr(struct vitro_vcpu *vcpu, u64 value);
+void vitro_pv_eoi_settle(struct vitro_vcpu *vcpu);
+bool vitro_pv_eoi_try_settle(struct vitro_vcpu *vcpu);
+void vitro_pv_eoi_bring_page(struct vitro_vcpu *vcpu);
+
 /* KVM_GET_LAPIC / KVM_SET_LAPIC; vCPU's mutex held. 0 or -EINVAL. */
 int vitro_lapic_get_state(struct vitro_vcpu *vcpu, struct kvm_lapic_state *state);
 int vitro_lapic_set_state(struct vitro_vcpu *vcpu, const struct kvm_lapic_state *state);

@@ -178,26 +178,35 @@ int vitro_lapic_take_user_eoi(struct vitro_vcpu *vcpu)
 }
 
 /* SDM, "Signaling Interrupt Servicing Completion": of level-triggered ones IOAPICs hear. */
-static void broadcast_eoi(struct vitro_lapic *lapic, unsigned int vector)
+static bool ioapic_hears(const struct vitro_lapic *lapic, const struct vitro_irqchip *chip,
+			 unsigned int vector)
 {
-	struct vitro_irqchip *chip = vitro_chip(lapic->vcpu->vm);
 	bool level = test_bit(vector, lapic->tmr);
 
 	if (!chip)
+		return false;
+	if (unlikely(chip->split))
+		return level && chip->user_pins;
+	return level || test_bit(vector, chip->ioapic.eoi_watch);
+}
+
+static void broadcast_eoi(struct vitro_lapic *lapic, unsigned int vector)
+{
+	struct vitro_irqchip *chip = vitro_chip(lapic->vcpu->vm);
+
+	if (!ioapic_hears(lapic, chip, vector))
 		return;
-	if (unlikely(chip->split)) {
-		if (level && chip->user_pins)
-			tell_user(lapic, vector);
-	} else if (level || test_bit(vector, chip->ioapic.eoi_watch)) {
+	if (unlikely(chip->split))
+		tell_user(lapic, vector);
+	else
 		vitro_ioapic_eoi(&chip->ioapic, vector);
-	}
 }
 
 /**
- * vitro_lapic_eoi() - end of interrupt by the guest
+ * vitro_lapic_end() - the guest has ended the interrupt of highest priority
  * @lapic:	APIC of the calling vCPU thread
  */
-void vitro_lapic_eoi(struct vitro_lapic *lapic)
+void vitro_lapic_end(struct vitro_lapic *lapic)
 {
 	int vector = vitro_highest_vector(lapic->isr);
 
@@ -206,6 +215,22 @@ void vitro_lapic_eoi(struct vitro_lapic *lapic)
 	__clear_bit(vector, lapic->isr);
 	broadcast_eoi(lapic, vector);
 	vitro_lapic_recheck(lapic);
+}
+
+/**
+ * vitro_lapic_eoi() - the guest writes to the EOI register
+ * @lapic:	APIC of the calling vCPU thread
+ */
+void vitro_lapic_eoi(struct vitro_lapic *lapic)
+{
+	struct vitro_vcpu *vcpu = lapic->vcpu;
+
+	/* A guest writes here if it finds the bit clear: it has ended another one before. */
+	if (unlikely(vcpu->pv_eoi_pending) && !vitro_pv_eoi_try_settle(vcpu)) {
+		vcpu->pv_eoi_pending = false;
+		vitro_lapic_end(lapic);
+	}
+	vitro_lapic_end(lapic);
 }
 
 /**
@@ -309,6 +334,9 @@ int vitro_ack_vector(struct vitro_vcpu *vcpu)
 		return -1;
 	clear_bit(vector, lapic->irr);
 	__set_bit(vector, lapic->isr);
+	if (vcpu->pv_eoi_enabled && vitro_highest_vector(lapic->irr) < 0 &&
+	    !ioapic_hears(lapic, vitro_chip(vcpu->vm), vector))
+		vitro_pv_eoi_offer(vcpu);
 	return vector;
 }
 

@@ -209,6 +209,13 @@ bool vitro_lapic_owns(struct vitro_vcpu *vcpu, u64 gpa)
 	return (gpa & ~(u64)(PAGE_BYTES - 1)) == (base & ~(u64)(PAGE_BYTES - 1));
 }
 
+/* Before the guest reads its ISR or PPR; without the page they show what was known. */
+static void settle(struct vitro_vcpu *vcpu)
+{
+	if (unlikely(vcpu->pv_eoi_pending))
+		vitro_pv_eoi_try_settle(vcpu);
+}
+
 /**
  * vitro_lapic_mmio_read() - the guest reads the APIC page
  * @vcpu:	the caller's vCPU
@@ -230,6 +237,7 @@ int vitro_lapic_mmio_read(struct vitro_vcpu *vcpu, u32 offset, int len, void *da
 
 	if (!lapic || offset >= PAGE_BYTES || len <= 0 || len > (int)(PAGE_BYTES - offset))
 		return 1;
+	settle(vcpu);
 	if (!read_reg(lapic, offset & ~0xfU, &value))
 		vitro_lapic_error(lapic, APIC_ESR_ILLREGA);
 	for (i = 0; i < len; i++)
@@ -301,6 +309,7 @@ int vitro_lapic_msr_read(struct vitro_vcpu *vcpu, u32 msr, u64 *value)
 	if (!lapic || !vitro_lapic_x2apic(lapic) || msr < APIC_BASE_MSR || msr > X2APIC_MSR_END)
 		return 1;
 	offset = (msr - APIC_BASE_MSR) << 4;
+	settle(vcpu);
 	if (!read_reg(lapic, offset, &low))
 		return 1;
 	*value = low;

@@ -83,6 +83,7 @@ static void reset_registers(struct vitro_lapic *lapic)
 	clear_vectors(lapic->irr);
 	clear_vectors(lapic->isr);
 	clear_vectors(lapic->tmr);
+	vitro_pv_eoi_set_msr(lapic->vcpu, 0);
 	xchg(&lapic->esr, 0);
 	WRITE_ONCE(lapic->timer.expired, false);
 	vitro_request(lapic->vcpu, VITRO_REQ_EVENT);

@@ -57,8 +57,8 @@ static const struct filter_case {
 	{ "0x80000008.EBX: no RDPRU, WBNOINVD, INVLPGB", 0x80000008, 0, B,
 	  BIT(3) | BIT(4) | BIT(8) | BIT(9), 0, 0 },
 	{ "0x80000008.ECX: no core count of the host", 0x80000008, 0, C, ~0U, 0, 0 },
-	{ "0x40000001: clock, no I/O delay, steal time, PV IPIs", 0x40000001, 0, A, ~0x1000aabU,
-	  0x1000aab, ~0U },
+	{ "0x40000001: clock, no I/O delay, steal time, PV EOI and IPIs", 0x40000001, 0, A, ~0x1000aebU,
+	  0x1000aeb, ~0U },
 };
 TEST_PARAMS(filters);
 
