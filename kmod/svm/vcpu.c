@@ -360,7 +360,6 @@ void svm_load(struct vitro_vcpu *vcpu, int cpu)
 		if (vitro_use_ibpb())
 			wrmsrq(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 	}
-	svm_save_host(c);
 	svm->tsc_aux = c->tsc_aux;
 	svm_sync_tsc_ratio(svm, vcpu->tsc_ratio);
 	svm->entered = false;
@@ -409,7 +408,13 @@ static noinline void svm_refresh(struct svm_vcpu *svm)
 	struct vmcb *vmcb = svm->vmcb;
 
 	vcpu->refresh = 0;
-	svm->entered = true;
+	if (svm->entered) {
+		svm_sync_host_ldt(c);
+	} else {
+		/* The first time since svm_load(). Most ioctls never get here. */
+		svm->entered = true;
+		svm_save_host(c);
+	}
 	if (vmcb->save.g_pat != vcpu->msrs.pat) {
 		vmcb->save.g_pat = vcpu->msrs.pat;
 		svm_dirty(vmcb, SVM_CLEAN_NP);
@@ -426,7 +431,6 @@ static noinline void svm_refresh(struct svm_vcpu *svm)
 		svm_sync_tsc_aux(svm);
 
 	svm_sync_asid(svm, c);
-	svm_sync_host_ldt(c);
 	svm->entry.host_pa = c->host_pa;
 	if (svm->step != SVM_STEP_NONE)
 		svm_start_step(svm);
