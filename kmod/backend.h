@@ -224,13 +224,19 @@ extern const struct vitro_backend *vitro_backend;	/* chosen at load */
 extern const struct vitro_backend vitro_vmx_backend;
 extern const struct vitro_backend vitro_svm_backend;
 
-/* Static calls of the exit path; updated once at load by main.c. */
-DECLARE_STATIC_CALL(vitro_load, *((struct vitro_backend *)0)->load);
-DECLARE_STATIC_CALL(vitro_put, *((struct vitro_backend *)0)->put);
-DECLARE_STATIC_CALL(vitro_enter, *((struct vitro_backend *)0)->enter);
-DECLARE_STATIC_CALL(vitro_skip, *((struct vitro_backend *)0)->skip);
-DECLARE_STATIC_CALL(vitro_cache_reg, *((struct vitro_backend *)0)->cache_reg);
-DECLARE_STATIC_CALL(vitro_irq_allowed, *((struct vitro_backend *)0)->irq_allowed);
+/*
+ * Operations that calls of user space and exits do often: static calls, updated once at
+ * load by main.c. An indirect call is dear, above all with retpolines.
+ */
+#define VITRO_STATIC_CALLS(X) \
+	X(load) X(put) X(enter) X(skip) X(cache_reg) X(irq_allowed) \
+	X(get_segment) X(get_segments) X(set_segment) X(get_idt) X(set_idt) \
+	X(get_gdt) X(set_gdt) X(set_cr0) X(set_cr3) X(set_cr4) X(set_efer) \
+	X(flush_guest_tlb) X(cpl) X(cs_long)
+
+#define VITRO_DECLARE_CALL(op) \
+	DECLARE_STATIC_CALL(vitro_##op, *((struct vitro_backend *)0)->op);
+VITRO_STATIC_CALLS(VITRO_DECLARE_CALL)
 
 /*
  * Before and after the inner loop, IRQs off. NULL unless a backend, which
@@ -248,7 +254,7 @@ DECLARE_STATIC_CALL(vitro_end, *((struct vitro_backend *)0)->put);
  */
 static inline u32 vitro_fetch_access(struct vitro_vcpu *vcpu)
 {
-	return VITRO_ACC_EXEC | (vitro_backend->cpl(vcpu) == 3 ? VITRO_ACC_USER : 0);
+	return VITRO_ACC_EXEC | (static_call(vitro_cpl)(vcpu) == 3 ? VITRO_ACC_USER : 0);
 }
 
 /**

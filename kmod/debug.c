@@ -149,11 +149,11 @@ void vitro_debug_clear_pushed(struct vitro_vcpu *vcpu)
 	struct kvm_segment ss;
 	u8 flags;
 
-	if (!vitro_backend->cs_long(vcpu)) {
-		vitro_backend->get_segment(vcpu, VITRO_SS, &ss);
+	if (!static_call(vitro_cs_long)(vcpu)) {
+		static_call(vitro_get_segment)(vcpu, VITRO_SS, &ss);
 		linear = (u32)(ss.base + (linear & (ss.db ? U32_MAX : U16_MAX)));
 	}
-	if (vitro_backend->cpl(vcpu) == 3)
+	if (static_call(vitro_cpl)(vcpu) == 3)
 		access |= VITRO_ACC_USER;
 	if (vitro_walk_gva(vcpu, linear, access, false, &walk) ||
 	    vitro_guest_read(vcpu->vm, walk.gpa, &flags, sizeof(flags)))

@@ -9,6 +9,7 @@
  */
 #define pr_fmt(fmt) "vitro: " fmt
 
+#include <linux/indirect_call_wrapper.h>
 #include <linux/kvm.h>
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
@@ -299,7 +300,7 @@ static int exit_xsetbv(struct vitro_vcpu *vcpu)
 {
 	u64 value = (u32)vcpu->gpr[VITRO_RAX] | vcpu->gpr[VITRO_RDX] << 32;
 
-	if (vitro_backend->cpl(vcpu) ||
+	if (static_call(vitro_cpl)(vcpu) ||
 	    vitro_write_xcr(vcpu, vcpu->gpr[VITRO_RCX], value)) {
 		reject_msr(vcpu);
 		return 1;
@@ -537,5 +538,7 @@ int vitro_handle_exit(struct vitro_vcpu *vcpu)
 
 	if (handler->decode && !vcpu->exit.insn_len)
 		return decode_and_handle(vcpu, handler);
-	return handler->slow(vcpu);
+	/* What is frequent is called directly: a retpoline costs more than comparisons. */
+	return INDIRECT_CALL_4(handler->slow, go_on, vitro_exit_io, exit_tdp_fault, exit_hlt,
+			       vcpu);
 }

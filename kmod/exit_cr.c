@@ -114,12 +114,12 @@ int vitro_write_cr0(struct vitro_vcpu *vcpu, u64 value)
 
 	if (value & X86_CR0_PG && !(old & X86_CR0_PG)) {
 		if (efer & EFER_LME) {
-			if (!(vcpu_cr4(vcpu) & X86_CR4_PAE) || vitro_backend->cs_long(vcpu))
+			if (!(vcpu_cr4(vcpu) & X86_CR4_PAE) || static_call(vitro_cs_long)(vcpu))
 				return 1;
 			efer |= EFER_LMA;
 		}
 	} else if (!(value & X86_CR0_PG) && old & X86_CR0_PG) {
-		if (vcpu_cr4(vcpu) & X86_CR4_PCIDE || vitro_backend->cs_long(vcpu))
+		if (vcpu_cr4(vcpu) & X86_CR4_PCIDE || static_call(vitro_cs_long)(vcpu))
 			return 1;
 		efer &= ~(u64)EFER_LMA;
 	}
@@ -128,11 +128,11 @@ int vitro_write_cr0(struct vitro_vcpu *vcpu, u64 value)
 	    !vitro_read_pdptes(vcpu, vcpu_cr3(vcpu)))
 		return 1;
 
-	vitro_backend->set_cr0(vcpu, value);
+	static_call(vitro_set_cr0)(vcpu, value);
 	if (efer != vcpu->efer)
-		vitro_backend->set_efer(vcpu, efer);
+		static_call(vitro_set_efer)(vcpu, efer);
 	if ((value ^ old) & CR0_PAGING_BITS)
-		vitro_backend->flush_guest_tlb(vcpu);
+		static_call(vitro_flush_guest_tlb)(vcpu);
 	return 0;
 }
 
@@ -148,9 +148,9 @@ int vitro_write_cr3(struct vitro_vcpu *vcpu, u64 value)
 	if (cr4 & X86_CR4_PAE && !(vcpu->efer & EFER_LMA) &&
 	    vcpu_cr0(vcpu) & X86_CR0_PG && !vitro_read_pdptes(vcpu, value))
 		return 1;
-	vitro_backend->set_cr3(vcpu, value);
+	static_call(vitro_set_cr3)(vcpu, value);
 	if (!keep)
-		vitro_backend->flush_guest_tlb(vcpu);
+		static_call(vitro_flush_guest_tlb)(vcpu);
 	return 0;
 }
 
@@ -172,9 +172,9 @@ int vitro_write_cr4(struct vitro_vcpu *vcpu, u64 value)
 	    !vitro_read_pdptes(vcpu, vcpu_cr3(vcpu)))
 		return 1;
 
-	vitro_backend->set_cr4(vcpu, value);
+	static_call(vitro_set_cr4)(vcpu, value);
 	if ((value ^ old) & CR4_PAGING_BITS)
-		vitro_backend->flush_guest_tlb(vcpu);
+		static_call(vitro_flush_guest_tlb)(vcpu);
 	if ((value ^ old) & X86_CR4_OSXSAVE)
 		vitro_cpuid_runtime(vcpu);
 	return 0;
@@ -206,8 +206,8 @@ int vitro_write_efer(struct vitro_vcpu *vcpu, u64 value)
 		return 1;
 	value = (value & ~(u64)EFER_LMA) | (vcpu->efer & EFER_LMA);
 	if ((value ^ vcpu->efer) & EFER_NX)
-		vitro_backend->flush_guest_tlb(vcpu);
-	vitro_backend->set_efer(vcpu, value);
+		static_call(vitro_flush_guest_tlb)(vcpu);
+	static_call(vitro_set_efer)(vcpu, value);
 	return 0;
 }
 
@@ -246,7 +246,7 @@ static u64 read_cr(struct vitro_vcpu *vcpu, unsigned int cr)
 /* A 64-bit operand in 64-bit mode, 32 bits otherwise. */
 static u64 operand_mask(struct vitro_vcpu *vcpu)
 {
-	return vitro_backend->cs_long(vcpu) ? ~0ULL : U32_MAX;
+	return static_call(vitro_cs_long)(vcpu) ? ~0ULL : U32_MAX;
 }
 
 static int set_cr_as_asked(struct vitro_vcpu *vcpu, const struct vitro_exit *exit)
@@ -327,7 +327,7 @@ int vitro_exit_dr(struct vitro_vcpu *vcpu)
 		vitro_queue_exception(vcpu, X86_TRAP_UD);
 		return 1;
 	}
-	if (vitro_backend->cpl(vcpu)) {
+	if (static_call(vitro_cpl)(vcpu)) {
 		vitro_queue_exception_error(vcpu, X86_TRAP_GP, 0);
 		return 1;
 	}

@@ -66,11 +66,11 @@ static s64 hypercall(struct vitro_vcpu *vcpu, u64 nr, bool cs_long)
  */
 int vitro_exit_hypercall(struct vitro_vcpu *vcpu)
 {
-	bool cs_long = vitro_backend->cs_long(vcpu);
+	bool cs_long = static_call(vitro_cs_long)(vcpu);
 	u64 nr = vcpu->gpr[VITRO_RAX];
 	s64 result = -KVM_EPERM;
 
-	if (!vitro_backend->cpl(vcpu))
+	if (!static_call(vitro_cpl)(vcpu))
 		result = hypercall(vcpu, cs_long ? nr : (u32)nr, cs_long);
 	vcpu->gpr[VITRO_RAX] = cs_long ? result : (u32)result;
 	return vitro_skip_insn(vcpu);
@@ -82,12 +82,12 @@ int vitro_exit_hypercall(struct vitro_vcpu *vcpu)
  */
 static void make_native(struct vitro_vcpu *vcpu, const u8 *native)
 {
-	u32 access = VITRO_ACC_WRITE | (vitro_backend->cpl(vcpu) == 3 ? VITRO_ACC_USER : 0);
+	u32 access = VITRO_ACC_WRITE | (static_call(vitro_cpl)(vcpu) == 3 ? VITRO_ACC_USER : 0);
 	u64 gva = vcpu_rip(vcpu) + HYPERCALL_LEN - 1;
 	struct vitro_walk walk;
 
 	/* Elsewhere a segment may be in the way; the call is made all the same. */
-	if (!vitro_backend->cs_long(vcpu) || vitro_walk_gva(vcpu, gva, access, false, &walk))
+	if (!static_call(vitro_cs_long)(vcpu) || vitro_walk_gva(vcpu, gva, access, false, &walk))
 		return;
 	vitro_guest_write(vcpu->vm, walk.gpa, &native[HYPERCALL_LEN - 1], 1);
 }

@@ -26,11 +26,11 @@ enum emul_mode vitro_insn_mode(struct vitro_vcpu *vcpu)
 
 	if (!(vcpu_cr0(vcpu) & X86_CR0_PE))
 		return EMUL_REAL;
-	if (vcpu->efer & EFER_LMA && vitro_backend->cs_long(vcpu))
+	if (vcpu->efer & EFER_LMA && static_call(vitro_cs_long)(vcpu))
 		return EMUL_LONG64;
 	if (vcpu_rflags(vcpu) & X86_EFLAGS_VM)
 		return EMUL_VM86;
-	vitro_backend->get_segment(vcpu, VITRO_CS, &cs);
+	static_call(vitro_get_segment)(vcpu, VITRO_CS, &cs);
 	return cs.db ? EMUL_PROT32 : EMUL_PROT16;
 }
 
@@ -42,9 +42,9 @@ u64 vitro_linear_rip(struct vitro_vcpu *vcpu)
 {
 	struct kvm_segment cs;
 
-	if (vcpu->efer & EFER_LMA && vitro_backend->cs_long(vcpu))
+	if (vcpu->efer & EFER_LMA && static_call(vitro_cs_long)(vcpu))
 		return vcpu_rip(vcpu);
-	vitro_backend->get_segment(vcpu, VITRO_CS, &cs);
+	static_call(vitro_get_segment)(vcpu, VITRO_CS, &cs);
 	return (u32)(cs.base + vcpu_rip(vcpu));
 }
 

@@ -35,12 +35,9 @@ struct vitro_caps vitro_caps __read_mostly;
 static enum cpuhp_state hotplug_state;
 static cpumask_t enabled_cpus;	/* each CPU changes its own bit only */
 
-DEFINE_STATIC_CALL_NULL(vitro_load, *((struct vitro_backend *)0)->load);
-DEFINE_STATIC_CALL_NULL(vitro_put, *((struct vitro_backend *)0)->put);
-DEFINE_STATIC_CALL_NULL(vitro_enter, *((struct vitro_backend *)0)->enter);
-DEFINE_STATIC_CALL_NULL(vitro_skip, *((struct vitro_backend *)0)->skip);
-DEFINE_STATIC_CALL_NULL(vitro_cache_reg, *((struct vitro_backend *)0)->cache_reg);
-DEFINE_STATIC_CALL_NULL(vitro_irq_allowed, *((struct vitro_backend *)0)->irq_allowed);
+#define DEFINE_CALL(op) \
+	DEFINE_STATIC_CALL_NULL(vitro_##op, *((struct vitro_backend *)0)->op);
+VITRO_STATIC_CALLS(DEFINE_CALL)
 DEFINE_STATIC_CALL_NULL(vitro_begin, *((struct vitro_backend *)0)->put);
 DEFINE_STATIC_CALL_NULL(vitro_end, *((struct vitro_backend *)0)->put);
 
@@ -150,12 +147,8 @@ static const struct vitro_backend *choose_backend(void)
 
 static void update_static_calls(void)
 {
-	static_call_update(vitro_load, vitro_backend->load);
-	static_call_update(vitro_put, vitro_backend->put);
-	static_call_update(vitro_enter, vitro_backend->enter);
-	static_call_update(vitro_skip, vitro_backend->skip);
-	static_call_update(vitro_cache_reg, vitro_backend->cache_reg);
-	static_call_update(vitro_irq_allowed, vitro_backend->irq_allowed);
+#define UPDATE_CALL(op) static_call_update(vitro_##op, vitro_backend->op);
+	VITRO_STATIC_CALLS(UPDATE_CALL)
 }
 
 static void say_loaded(void)

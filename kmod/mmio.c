@@ -344,7 +344,7 @@ static int op_io_permitted(struct emul_ctx *ctx, u16 port, unsigned int size)
 	u16 base, bits, mask = ((1 << size) - 1) << (port & 7);
 	int r;
 
-	vitro_backend->get_segment(vcpu, VITRO_TR, &tr);
+	static_call(vitro_get_segment)(vcpu, VITRO_TR, &tr);
 	if (tr.unusable || !(tr.type & 8) || tr.limit < 103)
 		return emul_fault(ctx, X86_TRAP_GP, 0);
 	/* A supervisor access, whatever the privilege of the instruction. */
@@ -356,7 +356,7 @@ static int op_io_permitted(struct emul_ctx *ctx, u16 port, unsigned int size)
 		r = op_read(ctx, tr.base + base + port / 8, &bits, sizeof(bits), EMUL_READ);
 	if (r == EMUL_DONE && bits & mask)
 		r = emul_fault(ctx, X86_TRAP_GP, 0);
-	ctx->cpl = vitro_backend->cpl(vcpu);
+	ctx->cpl = static_call(vitro_cpl)(vcpu);
 	return r;
 }
 
@@ -365,7 +365,7 @@ static void op_segment(struct emul_ctx *ctx, unsigned int i)
 	struct emul_seg *out = &ctx->seg[i];
 	struct kvm_segment seg;
 
-	vitro_backend->get_segment(emul_vcpu(ctx), i, &seg);
+	static_call(vitro_get_segment)(emul_vcpu(ctx), i, &seg);
 	out->base = seg.base;
 	out->limit = seg.limit;
 	out->selector = seg.selector;
@@ -385,15 +385,15 @@ static void op_system(struct emul_ctx *ctx, struct emul_system *out)
 	struct vitro_dtable table;
 	struct kvm_segment seg;
 
-	vitro_backend->get_gdt(vcpu, &table);
+	static_call(vitro_get_gdt)(vcpu, &table);
 	out->gdt_base = table.base;
 	out->gdt_limit = table.limit;
-	vitro_backend->get_idt(vcpu, &table);
+	static_call(vitro_get_idt)(vcpu, &table);
 	out->idt_base = table.base;
 	out->idt_limit = table.limit;
-	vitro_backend->get_segment(vcpu, VITRO_LDTR, &seg);
+	static_call(vitro_get_segment)(vcpu, VITRO_LDTR, &seg);
 	out->ldtr = seg.selector;
-	vitro_backend->get_segment(vcpu, VITRO_TR, &seg);
+	static_call(vitro_get_segment)(vcpu, VITRO_TR, &seg);
 	out->tr = seg.selector;
 }
 
@@ -453,7 +453,7 @@ static void fill_context(struct vitro_vcpu *vcpu, struct emul_ctx *ctx, bool rep
 	/* User space may have changed the mode while it had the answer to find. */
 	ctx->decoded = replay && same_mode;
 	ctx->mode = mode;
-	ctx->cpl = vitro_backend->cpl(vcpu);
+	ctx->cpl = static_call(vitro_cpl)(vcpu);
 	ctx->seg_absent = GENMASK(EMUL_NR_SEG - 1, 0);
 	ctx->cr0 = vcpu_cr0(vcpu);
 	ctx->cr4 = vcpu_cr4(vcpu);

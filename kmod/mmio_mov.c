@@ -178,7 +178,7 @@ static const struct emul_mov *find_mov(struct vitro_vcpu *vcpu)
 	const struct emul_mov *mov = &m->mov;
 	u32 access;
 
-	if (!(vcpu->efer & EFER_LMA) || !vitro_backend->cs_long(vcpu))
+	if (!(vcpu->efer & EFER_LMA) || !static_call(vitro_cs_long)(vcpu))
 		return NULL;
 	access = vitro_fetch_access(vcpu);
 	if (!is_there(vcpu, m, rip, access) && !fetch(vcpu, m, rip, access))

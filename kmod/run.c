@@ -257,10 +257,10 @@ static void startup_ipi(struct vitro_vcpu *vcpu)
 	struct kvm_segment cs;
 	u8 vector = READ_ONCE(vcpu->sipi_vector);
 
-	vitro_backend->get_segment(vcpu, VITRO_CS, &cs);
+	static_call(vitro_get_segment)(vcpu, VITRO_CS, &cs);
 	cs.selector = vector << 8;
 	cs.base = vector << 12;
-	vitro_backend->set_segment(vcpu, VITRO_CS, &cs);
+	static_call(vitro_set_segment)(vcpu, VITRO_CS, &cs);
 	vcpu_write_rip(vcpu, 0);
 	WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
 }

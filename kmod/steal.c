@@ -42,7 +42,7 @@ static int clear_preempted(struct vitro_vcpu *vcpu)
 	} while (err == -EAGAIN);
 	/* Whether somebody has asked is not known if the page has gone meanwhile. */
 	if (err ? vcpu->steal.told : old & KVM_VCPU_FLUSH_TLB)
-		vitro_backend->flush_guest_tlb(vcpu);
+		static_call(vitro_flush_guest_tlb)(vcpu);
 	vcpu->steal.told = false;
 	return err;
 }

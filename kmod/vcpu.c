@@ -70,14 +70,14 @@ void vitro_vcpu_reset(struct vitro_vcpu *vcpu, bool init)
 	vcpu_write_rip(vcpu, 0xfff0);
 	vcpu_write_rflags(vcpu, X86_EFLAGS_FIXED);
 	/* INIT leaves the cache controls alone. */
-	vitro_backend->set_efer(vcpu, 0);
-	vitro_backend->set_cr4(vcpu, 0);
-	vitro_backend->set_cr3(vcpu, 0);
-	vitro_backend->set_cr0(vcpu, X86_CR0_ET |
+	static_call(vitro_set_efer)(vcpu, 0);
+	static_call(vitro_set_cr4)(vcpu, 0);
+	static_call(vitro_set_cr3)(vcpu, 0);
+	static_call(vitro_set_cr0)(vcpu, X86_CR0_ET |
 			       (init ? old_cr0 & (X86_CR0_CD | X86_CR0_NW) :
 				       X86_CR0_CD | X86_CR0_NW));
 	vitro_update_dr7(vcpu);
-	vitro_backend->flush_guest_tlb(vcpu);
+	static_call(vitro_flush_guest_tlb)(vcpu);
 	vitro_cpuid_runtime(vcpu);
 
 	vitro_lapic_reset(vcpu, init);

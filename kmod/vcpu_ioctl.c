@@ -362,7 +362,9 @@ static long vcpu_ioctl_locked(struct vitro_vcpu *vcpu, const struct vitro_ioctl 
 		return -EINTR;
 	if (ioctl->lock == LOCK_LOADED) {
 		vitro_vcpu_load(vcpu);
-		r = vitro_ioctl_call(ioctl, vcpu, arg);
+		/* The frequent one directly: a retpoline costs more than the comparison. */
+		r = likely(ioctl->call == run_ioctl) ? run_ioctl(vcpu, NULL, arg) :
+						       vitro_ioctl_call(ioctl, vcpu, arg);
 		vitro_vcpu_put(vcpu);
 	} else {
 		r = vitro_ioctl_call(ioctl, vcpu, arg);

@@ -70,15 +70,16 @@ void vitro_set_regs(struct vitro_vcpu *vcpu, const struct kvm_regs *regs)
 	vitro_request(vcpu, VITRO_REQ_EVENT);
 }
 
-static void get_dtable(struct kvm_dtable *out,
-		       void (*get)(struct vitro_vcpu *, struct vitro_dtable *),
-		       struct vitro_vcpu *vcpu)
+static void get_dtables(struct vitro_vcpu *vcpu, struct kvm_sregs *sregs)
 {
 	struct vitro_dtable table;
 
-	get(vcpu, &table);
-	out->base = table.base;
-	out->limit = table.limit;
+	static_call(vitro_get_idt)(vcpu, &table);
+	sregs->idt.base = table.base;
+	sregs->idt.limit = table.limit;
+	static_call(vitro_get_gdt)(vcpu, &table);
+	sregs->gdt.base = table.base;
+	sregs->gdt.limit = table.limit;
 }
 
 /**
@@ -88,12 +89,10 @@ static void get_dtable(struct kvm_dtable *out,
  */
 void vitro_get_sregs(struct vitro_vcpu *vcpu, struct kvm_sregs *sregs)
 {
-	const struct vitro_backend *b = vitro_backend;
 	int irq = VITRO_NO_VECTOR;
 
-	b->get_segments(vcpu, sregs);
-	get_dtable(&sregs->idt, b->get_idt, vcpu);
-	get_dtable(&sregs->gdt, b->get_gdt, vcpu);
+	static_call(vitro_get_segments)(vcpu, sregs);
+	get_dtables(vcpu, sregs);
 	sregs->cr0 = vcpu_cr0(vcpu);
 	sregs->cr2 = vcpu->cr2;
 	sregs->cr3 = vcpu_cr3(vcpu);
@@ -121,26 +120,25 @@ static int pending_vector(const struct kvm_sregs *sregs)
 	return VITRO_NO_VECTOR;
 }
 
-static void set_dtable(struct vitro_vcpu *vcpu, const struct kvm_dtable *in,
-		       void (*set)(struct vitro_vcpu *, const struct vitro_dtable *))
+static void set_dtables(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
-	struct vitro_dtable table = { .base = in->base, .limit = in->limit };
+	struct vitro_dtable idt = { .base = sregs->idt.base, .limit = sregs->idt.limit };
+	struct vitro_dtable gdt = { .base = sregs->gdt.base, .limit = sregs->gdt.limit };
 
-	set(vcpu, &table);
+	static_call(vitro_set_idt)(vcpu, &idt);
+	static_call(vitro_set_gdt)(vcpu, &gdt);
 }
 
 static void set_segments(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
-	const struct vitro_backend *b = vitro_backend;
-
-	b->set_segment(vcpu, VITRO_CS, &sregs->cs);
-	b->set_segment(vcpu, VITRO_DS, &sregs->ds);
-	b->set_segment(vcpu, VITRO_ES, &sregs->es);
-	b->set_segment(vcpu, VITRO_FS, &sregs->fs);
-	b->set_segment(vcpu, VITRO_GS, &sregs->gs);
-	b->set_segment(vcpu, VITRO_SS, &sregs->ss);
-	b->set_segment(vcpu, VITRO_TR, &sregs->tr);
-	b->set_segment(vcpu, VITRO_LDTR, &sregs->ldt);
+	static_call(vitro_set_segment)(vcpu, VITRO_CS, &sregs->cs);
+	static_call(vitro_set_segment)(vcpu, VITRO_DS, &sregs->ds);
+	static_call(vitro_set_segment)(vcpu, VITRO_ES, &sregs->es);
+	static_call(vitro_set_segment)(vcpu, VITRO_FS, &sregs->fs);
+	static_call(vitro_set_segment)(vcpu, VITRO_GS, &sregs->gs);
+	static_call(vitro_set_segment)(vcpu, VITRO_SS, &sregs->ss);
+	static_call(vitro_set_segment)(vcpu, VITRO_TR, &sregs->tr);
+	static_call(vitro_set_segment)(vcpu, VITRO_LDTR, &sregs->ldt);
 }
 
 static bool pae_paging(u64 cr0, u64 cr4, u64 efer)
@@ -163,12 +161,11 @@ static void set_cr3(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs, cons
 		vitro_read_pdptes(vcpu, sregs->cr3);
 		srcu_read_unlock(&vcpu->vm->srcu, srcu);
 	}
-	vitro_backend->set_cr3(vcpu, sregs->cr3);
+	static_call(vitro_set_cr3)(vcpu, sregs->cr3);
 }
 
 static int set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs, const u64 *pdptrs)
 {
-	const struct vitro_backend *b = vitro_backend;
 	int vector = pending_vector(sregs);
 
 	if (!vitro_crs_valid(vcpu, sregs->cr0, sregs->cr3, sregs->cr4, sregs->efer) ||
@@ -177,16 +174,15 @@ static int set_sregs(struct vitro_vcpu *vcpu, const struct kvm_sregs *sregs, con
 	if (vitro_apic_base_write(vcpu, sregs->apic_base, true))
 		return -EINVAL;
 
-	set_dtable(vcpu, &sregs->idt, b->set_idt);
-	set_dtable(vcpu, &sregs->gdt, b->set_gdt);
+	set_dtables(vcpu, sregs);
 	vcpu->cr2 = sregs->cr2;
 	vitro_write_cr8(vcpu, sregs->cr8);
-	b->set_efer(vcpu, sregs->efer);
-	b->set_cr0(vcpu, sregs->cr0 | X86_CR0_ET);
-	b->set_cr4(vcpu, sregs->cr4);
+	static_call(vitro_set_efer)(vcpu, sregs->efer);
+	static_call(vitro_set_cr0)(vcpu, sregs->cr0 | X86_CR0_ET);
+	static_call(vitro_set_cr4)(vcpu, sregs->cr4);
 	set_cr3(vcpu, sregs, pdptrs);
 	set_segments(vcpu, sregs);
-	b->flush_guest_tlb(vcpu);
+	static_call(vitro_flush_guest_tlb)(vcpu);
 	vitro_cpuid_runtime(vcpu);
 
 	if (vector != VITRO_NO_VECTOR) {

@@ -311,7 +311,7 @@ static u64 paging_mode(struct vitro_vcpu *vcpu, u32 access)
 
 	/* Accesses to descriptor tables at CPL 3 are implicit: RFLAGS.AC does not help. */
 	if ((mode & X86_CR4_SMAP) && !(access & (VITRO_ACC_USER | VITRO_ACC_EXEC)) &&
-	    vitro_backend->cpl(vcpu) != 3)
+	    static_call(vitro_cpl)(vcpu) != 3)
 		mode |= vcpu_rflags(vcpu) & MODE_RFLAGS;
 	return mode;
 }

@@ -23,12 +23,9 @@ struct vitro_caps vitro_caps = {
 	.has_rdtscp = true,
 };
 
-DEFINE_STATIC_CALL_NULL(vitro_load, *((struct vitro_backend *)0)->load);
-DEFINE_STATIC_CALL_NULL(vitro_put, *((struct vitro_backend *)0)->put);
-DEFINE_STATIC_CALL_NULL(vitro_enter, *((struct vitro_backend *)0)->enter);
-DEFINE_STATIC_CALL_NULL(vitro_skip, *((struct vitro_backend *)0)->skip);
-DEFINE_STATIC_CALL_NULL(vitro_cache_reg, *((struct vitro_backend *)0)->cache_reg);
-DEFINE_STATIC_CALL_NULL(vitro_irq_allowed, *((struct vitro_backend *)0)->irq_allowed);
+#define DEFINE_CALL(op) \
+	DEFINE_STATIC_CALL_NULL(vitro_##op, *((struct vitro_backend *)0)->op);
+VITRO_STATIC_CALLS(DEFINE_CALL)
 DEFINE_STATIC_CALL_NULL(vitro_begin, *((struct vitro_backend *)0)->put);
 DEFINE_STATIC_CALL_NULL(vitro_end, *((struct vitro_backend *)0)->put);
 
@@ -54,12 +51,8 @@ int test_suite_init(struct kunit_suite *suite)
 	err = vitro_run_init();
 	if (err)
 		return err;
-	static_call_update(vitro_load, fake_backend.load);
-	static_call_update(vitro_put, fake_backend.put);
-	static_call_update(vitro_enter, fake_backend.enter);
-	static_call_update(vitro_skip, fake_backend.skip);
-	static_call_update(vitro_cache_reg, fake_backend.cache_reg);
-	static_call_update(vitro_irq_allowed, fake_backend.irq_allowed);
+#define UPDATE_CALL(op) static_call_update(vitro_##op, fake_backend.op);
+	VITRO_STATIC_CALLS(UPDATE_CALL)
 	prepared = true;
 	return 0;
 }
