@@ -6,6 +6,7 @@
 #include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/gfp.h>
+#include <linux/kprobes.h>
 #include <linux/kvm.h>
 #include <linux/preempt.h>
 #include <asm/cpufeature.h>
@@ -233,6 +234,27 @@ void vmx_restore_user_msrs(struct vitro_vmx *vmx)
 	restore_user_msrs(this_cpu_ptr(&vmx_cpu), vmx);
 }
 
+/*
+ * Cheaper than RDMSR. In one piece: the kernel's own data is out of reach in between. IRQs are
+ * off; an NMI, #MC or #DB there finds its own way to the kernel's base with FSGSBASE, whatever
+ * the base is, but INT3 does not: hence no kprobes. FRED has no SWAPGS, and vitro is not loaded
+ * where it is in use.
+ */
+static __always_inline u64 read_kernel_gs_base(void)
+{
+	u64 base;
+
+	if (!boot_cpu_has(X86_FEATURE_FSGSBASE)) {
+		rdmsrq(MSR_KERNEL_GS_BASE, base);
+		return base;
+	}
+	asm volatile("swapgs\n\t"
+		     "rdgsbase %0\n\t"
+		     "swapgs"
+		     : "=r" (base));
+	return base;
+}
+
 /**
  * vmx_switch_to_guest() - save host state that exits destroy, load the guest's
  * @vmx: the vCPU
@@ -258,12 +280,13 @@ void vmx_switch_to_guest(struct vitro_vmx *vmx)
 		vmx->host_fs_base = host->fs_base;
 	}
 
-	rdmsrq(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	host->kernel_gs_base = read_kernel_gs_base();
 	wrmsrq(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	if (likely(!vmx->user_msrs_loaded))
 		load_user_msrs(c, vmx);
 	vmx->guest_loaded = true;
 }
+NOKPROBE_SYMBOL(vmx_switch_to_guest);
 
 /**
  * vmx_switch_to_host() - undo vmx_switch_to_guest()
