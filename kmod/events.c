@@ -266,9 +266,9 @@ static void inject_exception(struct vitro_vcpu *vcpu, bool again)
 			vcpu_write_rflags(vcpu, vcpu_rflags(vcpu) | X86_EFLAGS_RF);
 	}
 	vcpu->stats.exception_injections++;
-	vitro_backend->inject_exception(vcpu, vector,
-					vcpu->events.exception.has_error_code,
-					vcpu->events.exception.error_code);
+	static_call(vitro_inject_exception)(vcpu, vector,
+					    vcpu->events.exception.has_error_code,
+					    vcpu->events.exception.error_code);
 	vcpu->events.exception.pending = false;
 	vcpu->events.exception.injected = false;
 }
@@ -278,7 +278,7 @@ static void inject_nmi(struct vitro_vcpu *vcpu, bool again)
 	trace_vitro_inject_nmi(vcpu->id, again);
 	vcpu->stats.nmi_injections++;
 	vcpu->events.nmi.injected = false;
-	vitro_backend->inject_nmi(vcpu);
+	static_call(vitro_inject_nmi)(vcpu);
 }
 
 static void inject_irq(struct vitro_vcpu *vcpu, u8 vector, bool again)
@@ -288,7 +288,7 @@ static void inject_irq(struct vitro_vcpu *vcpu, u8 vector, bool again)
 	trace_vitro_inject_irq(vcpu->id, vector, soft, again);
 	vcpu->stats.irq_injections++;
 	vcpu->events.irq.injected = false;
-	vitro_backend->inject_irq(vcpu, vector, soft, vcpu->events.irq.insn_len);
+	static_call(vitro_inject_irq)(vcpu, vector, soft, vcpu->events.irq.insn_len);
 }
 
 /* An event whose delivery has begun goes before all others. */

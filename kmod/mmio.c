@@ -549,7 +549,7 @@ static int emulation_done(struct vitro_vcpu *vcpu, u64 old_rip)
 
 	forget_reads(vcpu);
 	if (vcpu_rip(vcpu) != old_rip)
-		vitro_backend->set_shadow(vcpu, 0);
+		static_call(vitro_set_shadow)(vcpu, 0);
 	/* Each iteration of a string instruction is a step. */
 	if (traced && (vcpu_rip(vcpu) != old_rip || vcpu->emul->ctx.again))
 		vitro_step_trap(vcpu);

@@ -166,7 +166,7 @@ static bool has_event(struct vitro_vcpu *vcpu)
 	    vcpu->events.irq.injected || vcpu->events.nmi.injected || READ_ONCE(vcpu->unhalted))
 		return true;
 	if ((vcpu->events.nmi.pending || atomic_read(&vcpu->nmi_queued)) &&
-	    vitro_backend->nmi_allowed(vcpu))
+	    static_call(vitro_nmi_allowed)(vcpu))
 		return true;
 	return vcpu->lapic && vitro_has_interrupt(vcpu) && static_call(vitro_irq_allowed)(vcpu);
 }

@@ -304,7 +304,7 @@ int vitro_set_mp_state(struct vitro_vcpu *vcpu, const struct kvm_mp_state *state
 	 * would ever wake the vCPU.
 	 */
 	if (state->mp_state == KVM_MP_STATE_HALTED)
-		vitro_backend->set_shadow(vcpu, 0);
+		static_call(vitro_set_shadow)(vcpu, 0);
 	/* Whatever it is, the processor's own HLT is not it. */
 	vitro_end_halt(vcpu);
 	WRITE_ONCE(vcpu->mp_state, state->mp_state);
@@ -353,7 +353,7 @@ void vitro_get_events(struct vitro_vcpu *vcpu, struct kvm_vcpu_events *events)
 		events->interrupt.injected = true;
 		events->interrupt.nr = ev->user_irq;
 	}
-	events->interrupt.shadow = vitro_backend->get_shadow(vcpu);
+	events->interrupt.shadow = static_call(vitro_get_shadow)(vcpu);
 	events->nmi.injected = ev->nmi.injected;
 	events->nmi.pending = ev->nmi.pending + atomic_read(&vcpu->nmi_queued) != 0;
 	events->nmi.masked = vitro_backend->get_nmi_mask(vcpu);
@@ -400,7 +400,7 @@ int vitro_set_events(struct vitro_vcpu *vcpu, const struct kvm_vcpu_events *even
 	ev->irq.vector = events->interrupt.nr;
 	ev->irq.soft = events->interrupt.soft;
 	if (events->flags & KVM_VCPUEVENT_VALID_SHADOW)
-		vitro_backend->set_shadow(vcpu, events->interrupt.shadow &
+		static_call(vitro_set_shadow)(vcpu, events->interrupt.shadow &
 					  (KVM_X86_SHADOW_INT_MOV_SS | KVM_X86_SHADOW_INT_STI));
 	ev->nmi.injected = events->nmi.injected;
 	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
