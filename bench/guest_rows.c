@@ -60,13 +60,22 @@ enum row_flags {
 	ROW_EVENTS = 128,	/* among 256 ioeventfds */
 };
 
+/*
+ * All loops are in one page: a processor that does not tell the length of an
+ * instruction makes one dearer that may go on in the next page.
+ */
+asm(".pushsection .text.loops, \"ax\", @progbits\n\t"
+    ".balign 4096\n\t"
+    ".popsection");
+
 /* A loop of rounds; its argument is in RDI. Returns the ticks that it took. */
 #define LOOP(name, body)						\
+__attribute__((section(".text.loops")))					\
 static uint64_t name(uint64_t rounds, uint64_t arg)			\
 {									\
 	uint64_t start = rdtsc();					\
 									\
-	asm volatile("1:\n\t" body "\n\t"				\
+	asm volatile("1:\n\t" ROUND_MARK "\n\t" body "\n\t"		\
 		     "dec %0\n\t"					\
 		     "jnz 1b"						\
 		     : "+r"(rounds), "+D"(arg) :			\
@@ -187,10 +196,11 @@ static void measure(uint64_t index)
 	if (row->flags & ROW_DEADLINE)
 		arg += rdtsc();
 	for (i = 0; i < BATCHES; i++) {
-		/* The mark for machines/run --trace, when all is warm. */
 		if (i == BATCHES - 1)
-			asm volatile("xchg %bx, %bx");
+			TRACE_MARK();
 		ticks[i] = row->full(rounds_of(row), arg);
+		if (i == BATCHES - 1)
+			TRACE_MARK();
 		ticks[i] -= row->empty(rounds_of(row), arg);
 		arg += rounds_of(row) * row->step;
 	}

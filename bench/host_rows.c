@@ -60,8 +60,10 @@ static uint64_t batch(void (*fn)(void))
 	uint64_t start = rdtsc();
 	int i;
 
-	for (i = 0; i < ROUNDS; i++)
+	for (i = 0; i < ROUNDS; i++) {
+		MARK_ROUND();
 		fn();
+	}
 	return rdtsc() - start;
 }
 
@@ -91,7 +93,11 @@ static void call_row(const char *name, const void *arg)
 	get_regs();
 	get_sregs();
 	for (i = 0; i < BATCHES; i++) {
+		if (i == BATCHES - 1)
+			TRACE_MARK();
 		ticks[i] = batch(call->fn);
+		if (i == BATCHES - 1)
+			TRACE_MARK();
 		ticks[i] -= batch(nothing);
 	}
 	bench_print("ticks", name, bench_median(ticks, BATCHES, ROUNDS));
@@ -153,6 +159,7 @@ static void lifetime_row(const char *name, const void *arg)
 {
 	const struct lives *l = arg;
 	unsigned int vcpus = l->vcpus;
+	bool trace = vcpus == 1 && !l->others;
 	pid_t others = 0;
 	uint64_t ticks[LIFETIMES];
 	unsigned int i;
@@ -160,10 +167,21 @@ static void lifetime_row(const char *name, const void *arg)
 	if (l->others)
 		others = other_vms(l->others);
 	lifetime(vcpus);
+	/* Of many vCPUs or VMs, a trace would take minutes and tell no more: an empty one. */
+	if (!trace) {
+		TRACE_MARK();
+		TRACE_MARK();
+	}
 	for (i = 0; i < LIFETIMES; i++) {
+		if (trace && i == LIFETIMES - 1) {
+			TRACE_MARK();
+			MARK_ROUND();
+		}
 		ticks[i] = -rdtsc();
 		lifetime(vcpus);
 		ticks[i] += rdtsc();
+		if (trace && i == LIFETIMES - 1)
+			TRACE_MARK();
 	}
 	if (others) {
 		/* The module is unloaded next: all of them must be gone. */
@@ -186,10 +204,16 @@ static void host_fault_row(const char *name, const void *arg)
 	REQUIRE(pages != MAP_FAILED, "mmap: %s", strerror(errno));
 	REQUIRE_OK(madvise((void *)pages, size, MADV_NOHUGEPAGE));
 	for (i = 0; i < BATCHES; i++) {
+		if (i == BATCHES - 1)
+			TRACE_MARK();
 		ticks[i] = -rdtsc();
-		for (j = 0; j < ROUNDS; j++, at += PAGE_SIZE)
+		for (j = 0; j < ROUNDS; j++, at += PAGE_SIZE) {
+			MARK_ROUND();
 			pages[at] = 1;
+		}
 		ticks[i] += rdtsc();
+		if (i == BATCHES - 1)
+			TRACE_MARK();
 	}
 	bench_print("ticks", name, bench_median(ticks, BATCHES, ROUNDS));
 }

@@ -93,7 +93,10 @@ static void pinger(uint64_t arg)
 	for (i = 0; i < BATCHES; i++) {
 		uint64_t start = rdtsc();
 
+		if (i == BATCHES - 1)
+			TRACE_MARK();
 		for (j = 0; j < ROUNDS; j++) {
+			MARK_ROUND();
 			asked++;
 			send(1, VECTOR_PING);
 			while (heard != asked) {
@@ -104,6 +107,8 @@ static void pinger(uint64_t arg)
 				cli();
 			}
 		}
+		if (i == BATCHES - 1)
+			TRACE_MARK();
 		ticks[i] = rdtsc() - start;
 	}
 	stop = true;
@@ -119,9 +124,15 @@ static void timed_sleeper(uint64_t delay)
 	guest_handlers[VECTOR_TIMER] = timer_expired;
 	for (i = 0; i < BATCHES; i++) {
 		cli();
+		if (i == BATCHES - 1) {
+			TRACE_MARK();
+			MARK_ROUND();
+		}
 		deadline = rdtsc() + delay;
 		wrmsr(MSR_TSC_DEADLINE, deadline);
 		sti_hlt();
+		if (i == BATCHES - 1)
+			TRACE_MARK();
 		ticks[i] = late;
 	}
 }
@@ -221,10 +232,15 @@ static void irqfd_row(const char *name, const void *arg)
 	wait_ready(vm);
 	for (i = 0; i < BATCHES; i++) {
 		times[i] = -rdtsc();
+		if (i == BATCHES - 1)
+			TRACE_MARK();
 		for (j = 0; j < ROUNDS; j++) {
+			MARK_ROUND();
 			REQUIRE(write(irq.fd, &value, sizeof(value)) == sizeof(value), "irqfd");
 			REQUIRE(read(io.fd, &value, sizeof(value)) == sizeof(value), "ioeventfd");
 		}
+		if (i == BATCHES - 1)
+			TRACE_MARK();
 		times[i] += rdtsc();
 	}
 	GUEST_VAR(vm, stop) = true;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A plugin for QEMU's TCG: writes which instructions are executed after a mark, one
- * line each, address and disassembly. The mark is XCHG BX, BX, which does nothing and which
- * no compiler emits; Bochs' debugger knows it too.
+ * A plugin for QEMU's TCG: writes which instructions are executed from a mark to the next,
+ * a line "mark" and then one for each, address and disassembly. The mark is XCHG BX, BX, which
+ * does nothing and which no compiler emits; Bochs' debugger knows it too.
  *
  *	-plugin tracer.so,out=FILE,count=N
  *
@@ -36,14 +36,24 @@ char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn);
 int qemu_plugin_version = 1;
 int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv);
 
+static const unsigned char mark[] = { 0x66, 0x87, 0xdb };
+/* XCHG CX, CX, for whoever reads the trace: QEMU cannot disassemble what a nested guest does. */
+static const unsigned char note[] = { 0x66, 0x87, 0xc9 };
+
+static bool is(const struct qemu_plugin_insn *insn, const unsigned char *code)
+{
+	return qemu_plugin_insn_size(insn) == sizeof(mark) &&
+	       !memcmp(qemu_plugin_insn_data(insn), code, sizeof(mark));
+}
+
 /* Of a translated instruction. Lives as long as QEMU: a translation may be used again. */
 struct site {
 	uint64_t address;
-	char *text;
+	const char *text;
 };
 
-static const unsigned char mark[] = { 0x66, 0x87, 0xdb };
 static unsigned long count, left;
+static bool writing;
 static FILE *out;
 
 static void executed(unsigned int cpu, void *data)
@@ -54,15 +64,18 @@ static void executed(unsigned int cpu, void *data)
 	if (!left)
 		return;
 	fprintf(out, "%" PRIx64 " %s\n", site->address, site->text);
-	if (!--left)
-		fflush(out);
+	left--;
 }
 
 static void marked(unsigned int cpu, void *data)
 {
 	(void)cpu;
 	(void)data;
-	left = count;
+	writing = !writing;
+	left = writing ? count : 0;
+	if (writing)
+		fputs("mark\n", out);
+	fflush(out);
 }
 
 static void translated(plugin_id id, struct qemu_plugin_tb *tb)
@@ -77,10 +90,9 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 		if (!site)
 			abort();
 		site->address = qemu_plugin_insn_vaddr(insn);
-		site->text = qemu_plugin_insn_disas(insn);
+		site->text = is(insn, note) ? "xchgw %cx, %cx" : qemu_plugin_insn_disas(insn);
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, executed, NO_REGISTERS, site);
-		if (qemu_plugin_insn_size(insn) == sizeof(mark) &&
-		    !memcmp(qemu_plugin_insn_data(insn), mark, sizeof(mark)))
+		if (is(insn, mark))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, marked, NO_REGISTERS, NULL);
 	}
 }

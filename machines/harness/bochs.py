@@ -37,6 +37,9 @@ debug: action=ignore
 magic_break: enabled={trace}
 """
 
+# More stretches than anybody traces in one run.
+MAX_TRACES = 500
+
 # What Bochs' debugger writes of an instruction.
 TRACED = re.compile(r"^\(0\)\.\[\d+\] \[0x[0-9a-f]+\] [0-9a-f]+:([0-9a-f]+) \([^)]*\): (.*?)\s*;")
 
@@ -99,7 +102,8 @@ class Bochs(Emulator):
         with open(commands, "w") as file:
             file.write("c\n")
             if self.options.trace:
-                file.write(f"trace on\ns {self.options.trace_count}\ntrace off\nc\n")
+                # The machine stops at a mark, steps until the next one, and goes on.
+                file.write(f"trace on\ns {self.options.trace_count}\ntrace off\nc\n" * MAX_TRACES)
         environment = dict(os.environ)
         environment.pop("DISPLAY", None)
         environment["LD_PRELOAD"] = built("nosrand.so", "nosrand.c", [
@@ -133,7 +137,9 @@ class Bochs(Emulator):
                 open(self.options.trace, "w") as file:
             for line in log:
                 traced = TRACED.match(line)
-                if traced:
+                if line.startswith("Tracing enabled"):
+                    file.write("mark\n")
+                elif traced:
                     file.write(f"{int(traced[1], 16):x} {traced[2]}\n")
 
     def last_words(self):
