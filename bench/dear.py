@@ -124,8 +124,9 @@ def floor(data, name):
 
 
 def parts(row):
-    """Instructions outside the kernel, in vitro, and in the rest of the kernel."""
-    functions = row["functions"]
-    outside = functions.get(trace.OUTSIDE, 0)
-    module = sum(number for name, number in functions.items() if name.endswith("[vitro]"))
-    return outside, module, row["instructions"] - outside - module
+    """Instructions outside the kernel, then (function, instructions) of vitro's functions and
+    of the rest of the kernel, largest first."""
+    functions = [item for item in row["functions"].items() if item[0] != trace.OUTSIDE]
+    return (row["functions"].get(trace.OUTSIDE, 0),
+            [item for item in functions if item[0].endswith("[vitro]")],
+            [item for item in functions if not item[0].endswith("[vitro]")])
