@@ -144,7 +144,12 @@ def count(lines, symbols):
         if label:
             number -= again[line] if REPEATED.match(text) else 0
             classes[label] += number
-            places.setdefault(label, collections.Counter())[function] += number
+            where = places.setdefault(label, collections.Counter())
+            if function.startswith(THUNK):
+                where.update(symbols.at(int(before.split(" ")[0], 16))[0]
+                             for before, this in zip(lines, lines[1:]) if this == line)
+            else:
+                where[function] += number
         elif address < KERNEL and text.startswith("syscall"):
             calls += number
     return {"instructions": len(lines), "system calls": calls,
