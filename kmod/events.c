@@ -335,25 +335,23 @@ static void inject_waiting_irq(struct vitro_vcpu *vcpu)
 /* NMIs and interrupts, unless something else is on its way at this entry (@busy). */
 static void inject_interrupts(struct vitro_vcpu *vcpu, bool busy)
 {
-	const struct vitro_backend *b = vitro_backend;
-
 	if (vcpu->events.nmi.pending) {
-		if (!busy && b->nmi_allowed(vcpu)) {
+		if (!busy && static_call(vitro_nmi_allowed)(vcpu)) {
 			vcpu->events.nmi.pending--;
 			inject_nmi(vcpu, false);
 			busy = true;
 		}
 		if (vcpu->events.nmi.pending)
-			b->request_nmi_window(vcpu);
+			static_call(vitro_request_nmi_window)(vcpu);
 	}
 
 	if (irq_waiting(vcpu)) {
 		if (!busy && static_call(vitro_irq_allowed)(vcpu))
 			inject_waiting_irq(vcpu);
 		if (irq_waiting(vcpu))
-			b->request_irq_window(vcpu);
+			static_call(vitro_request_irq_window)(vcpu);
 	} else if (window_wanted(vcpu)) {
-		b->request_irq_window(vcpu);
+		static_call(vitro_request_irq_window)(vcpu);
 	}
 }
 
@@ -367,7 +365,6 @@ static void inject_interrupts(struct vitro_vcpu *vcpu, bool busy)
  */
 void vitro_inject_events(struct vitro_vcpu *vcpu)
 {
-	const struct vitro_backend *b = vitro_backend;
 	bool busy = inject_again(vcpu);
 
 	if (vcpu->events.exception.pending) {
@@ -387,7 +384,8 @@ void vitro_inject_events(struct vitro_vcpu *vcpu)
 		inject_interrupts(vcpu, busy);
 
 	if (vcpu->lapic)
-		b->update_tpr(vcpu, vitro_lapic_get_tpr(vcpu), vitro_lapic_irr_class(vcpu));
+		static_call(vitro_update_tpr)(vcpu, vitro_lapic_get_tpr(vcpu),
+					      vitro_lapic_irr_class(vcpu));
 	else
-		b->update_tpr(vcpu, vcpu->cr8 << 4, -1);
+		static_call(vitro_update_tpr)(vcpu, vcpu->cr8 << 4, -1);
 }

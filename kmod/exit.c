@@ -511,7 +511,7 @@ bool vitro_handle_exit_fast(struct vitro_vcpu *vcpu)
 	handler = &handlers[vcpu->exit.reason];
 	if (!handler->fast || (handler->decode && !length_known(vcpu)))
 		return false;
-	return handler->fast(vcpu);
+	return INDIRECT_CALL_2(handler->fast, exit_hlt_fast, exit_window, vcpu);
 }
 
 /* Apart, so that exits that need no decoding do without a protected stack. */
