@@ -52,6 +52,8 @@ KNOWN = (
     (r"GET_SREGS", ("intel",), "VMREAD", 40,
      "stock KVM remembers segment registers until the guest has run"),
     (r"SET_SREGS", ("intel",), "VMWRITE", 2, "controls follow the mode at each step"),
+    (r"HLT, from the timer", ("amd", "intel"), ANY, 15,
+     "the round is of 2 ms, into which a timer tick of the host may fall"),
 )
 
 

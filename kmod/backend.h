@@ -233,7 +233,7 @@ extern const struct vitro_backend vitro_svm_backend;
 	X(get_segment) X(get_segments) X(set_segment) X(get_idt) X(set_idt) \
 	X(get_gdt) X(set_gdt) X(set_cr0) X(set_cr3) X(set_cr4) X(set_efer) \
 	X(flush_guest_tlb) X(cpl) X(cs_long) X(get_shadow) X(set_shadow) \
-	X(nmi_allowed) X(request_irq_window) X(request_nmi_window) \
+	X(get_nmi_mask) X(nmi_allowed) X(request_irq_window) X(request_nmi_window) \
 	X(inject_irq) X(inject_nmi) X(inject_exception) X(update_tpr)
 
 #define VITRO_DECLARE_CALL(op) \

@@ -224,7 +224,7 @@ void vitro_deliver_sipi(struct vitro_vcpu *vcpu, u8 vector)
 static void collect_nmis(struct vitro_vcpu *vcpu)
 {
 	/* One in service and one latched are all that a processor can hold. */
-	unsigned int limit = vitro_backend->get_nmi_mask(vcpu) ||
+	unsigned int limit = static_call(vitro_get_nmi_mask)(vcpu) ||
 			     vcpu->events.nmi.injected ? 1 : 2;
 
 	vcpu->events.nmi.pending = min_t(unsigned int, limit, vcpu->events.nmi.pending +

@@ -356,7 +356,7 @@ void vitro_get_events(struct vitro_vcpu *vcpu, struct kvm_vcpu_events *events)
 	events->interrupt.shadow = static_call(vitro_get_shadow)(vcpu);
 	events->nmi.injected = ev->nmi.injected;
 	events->nmi.pending = ev->nmi.pending + atomic_read(&vcpu->nmi_queued) != 0;
-	events->nmi.masked = vitro_backend->get_nmi_mask(vcpu);
+	events->nmi.masked = static_call(vitro_get_nmi_mask)(vcpu);
 	events->sipi_vector = vcpu->sipi_vector;
 	events->flags |= KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
 	if (READ_ONCE(vcpu->vm->triple_fault_event)) {
