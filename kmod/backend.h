@@ -226,7 +226,8 @@ extern const struct vitro_backend vitro_svm_backend;
 
 /*
  * Operations that calls of user space and exits do often: static calls, updated once at
- * load by main.c. An indirect call is dear, above all with retpolines.
+ * load by main.c. An indirect call is dear, above all with retpolines. Every backend has
+ * them all: a static call to nothing is a silent NOP.
  */
 #define VITRO_STATIC_CALLS(X) \
 	X(load) X(put) X(enter) X(skip) X(cache_reg) X(irq_allowed) \

@@ -140,6 +140,20 @@ static void fake_get_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg,
 	*out = to_fake(vcpu)->seg[seg];
 }
 
+static void fake_get_segments(struct vitro_vcpu *vcpu, struct kvm_sregs *out)
+{
+	const struct kvm_segment *seg = to_fake(vcpu)->seg;
+
+	out->cs = seg[VITRO_CS];
+	out->ds = seg[VITRO_DS];
+	out->es = seg[VITRO_ES];
+	out->fs = seg[VITRO_FS];
+	out->gs = seg[VITRO_GS];
+	out->ss = seg[VITRO_SS];
+	out->tr = seg[VITRO_TR];
+	out->ldt = seg[VITRO_LDTR];
+}
+
 static void fake_set_segment(struct vitro_vcpu *vcpu, enum vitro_seg seg,
 			     const struct kvm_segment *in)
 {
@@ -267,6 +281,7 @@ struct vitro_backend fake_backend = {
 	.update_tpr		= fake_update_tpr,
 
 	.get_segment		= fake_get_segment,
+	.get_segments		= fake_get_segments,
 	.set_segment		= fake_set_segment,
 	.get_idt		= fake_get_idt,
 	.set_idt		= fake_set_idt,
