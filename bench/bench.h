@@ -19,7 +19,8 @@
 /*
  * For bench/where: machines/run --trace writes down what is executed between two of the
  * former, which each row has around its last batch, when all is warm. The latter shows
- * there where a round begins; a row without rounds is left out. Neither does anything, and no compiler emits them.
+ * there where a round begins; a row without rounds is left out. Neither does anything, and
+ * no compiler emits them.
  */
 #define TRACE_MARK()	asm volatile("xchg %%bx, %%bx" : : : "memory")
 #define ROUND_MARK	"xchg %%cx, %%cx"
