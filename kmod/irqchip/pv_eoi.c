@@ -25,14 +25,16 @@ static u64 bit_gpa(const struct vitro_vcpu *vcpu)
  * @vcpu:	the caller's vCPU, whose last interrupt is settled
  * @value:	guest-physical address, a multiple of four, and KVM_MSR_ENABLED
  *
+ * Kept where the APIC is user space's, too, which does not know of such an end.
+ *
  * Return: 0, or 1 for #GP.
  */
 int vitro_pv_eoi_set_msr(struct vitro_vcpu *vcpu, u64 value)
 {
-	if (!vcpu->lapic || !IS_ALIGNED(value & ~(u64)KVM_MSR_ENABLED, sizeof(u32)))
+	if (!IS_ALIGNED(value & ~(u64)KVM_MSR_ENABLED, sizeof(u32)))
 		return 1;
 	vcpu->msrs.pv_eoi = value;
-	vcpu->pv_eoi_enabled = value & KVM_MSR_ENABLED;
+	vcpu->pv_eoi_enabled = vcpu->lapic && value & KVM_MSR_ENABLED;
 	return 0;
 }
 
