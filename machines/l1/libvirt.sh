@@ -138,6 +138,11 @@ disk() {
 		<target dev='vda' bus='virtio'/></disk>"
 }
 
+# tick_lines NAME: the lines of the guest's ticks. The newest may still be on its way: it has no end then.
+tick_lines() {
+	head -n "$(wc -l <"/tmp/$1.log")" "/tmp/$1.log" | grep -a '^guest: tick .* sum ' | tr -d '\r'
+}
+
 # tick NAME [LINE]: the number of the guest's last tick, or of that line from the end.
 tick() {
 	field "$1" tick "${2:-1}"
@@ -146,7 +151,7 @@ tick() {
 # field NAME WORD [LINE]: what stands after WORD in the guest's last tick (or in that line from
 # the end).
 field() {
-	grep -a '^guest: tick .* sum ' "/tmp/$1.log" 2>/dev/null | tail -n "${3:-1}" | head -n 1 | tr -d '\r' |
+	tick_lines "$1" 2>/dev/null | tail -n "${3:-1}" | head -n 1 |
 		awk -v word="$2" '{ for (i = 1; i < NF; i++) if ($i == word) { print $(i + 1); exit } }'
 }
 
@@ -182,7 +187,7 @@ still() {
 # continuous NAME [SECONDS]: the guest has not been started again, has lost nothing, its clock has
 # neither gone back nor jumped (by more than SECONDS between two ticks), and its kernel is content.
 continuous() {
-	grep -a '^guest: tick .* sum ' "/tmp/$1.log" | tr -d '\r' | awk -v most="${2:-20}" '
+	tick_lines "$1" | awk -v most="${2:-20}" '
 		$NF != "OK" { print "memory has changed: " $0 }
 		NR > 1 && $3 != tick + 1 { print "tick " $3 " after " tick }
 		NR > 1 && $5 != boot { print "another boot at tick " $3 }
