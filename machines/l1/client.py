@@ -160,9 +160,12 @@ class Vm:
         """Wait for a text on the console, beyond the one waited for last; returns the rest of
         its line."""
         def probe():
+            # Before the console is read: QEMU may end as soon as it has written the text.
+            ended = self.process.poll() is not None
             found = self.console().find(text, self.seen)
             if found < 0:
-                self._alive()
+                if ended:
+                    self._alive()
                 return None
             # The line must be complete.
             rest = self.console()[found + len(text):]
