@@ -16,6 +16,8 @@
 #include "vm.h"
 
 #define FIELD(name)	offsetof(struct kvm_steal_time, name)
+/* How often a guest's other vCPUs may get in between. */
+#define MAX_RACES	8
 
 int vitro_steal_set_msr(struct vitro_vcpu *vcpu, u64 value)
 {
@@ -34,12 +36,12 @@ int vitro_steal_set_msr(struct vitro_vcpu *vcpu, u64 value)
 static int clear_preempted(struct vitro_vcpu *vcpu)
 {
 	u64 old = 0;
-	int err;
+	int races = 0, err;
 
-	/* Another vCPU may be about to ask for a flush. */
+	/* Another vCPU may ask for a flush meanwhile. One that goes on writing hurts its guest only. */
 	do {
 		err = vitro_guest_cmpxchg(vcpu->vm, vcpu->steal.gpa + FIELD(preempted), &old, 0, 1);
-	} while (err == -EAGAIN);
+	} while (err == -EAGAIN && races++ < MAX_RACES);
 	/* Whether somebody has asked is not known if the page has gone meanwhile. */
 	if (err ? vcpu->steal.told : old & KVM_VCPU_FLUSH_TLB)
 		static_call(vitro_flush_guest_tlb)(vcpu);
