@@ -74,8 +74,11 @@ class Bochs(Emulator):
         # area otherwise than Linux does, which warns (6.1) or panics (7.2).  The model's CPUID
         # has 1 logical processor (leaf 1) in a package of several cores (leaf 4), which makes
         # 0 threads a core for Linux 6.1: UBSAN reports the shift by the logarithm of that.
-        return (super().append() + f" tsc_early_khz={IPS // 1000}"
-                " clearcpuid=fsrm,xsaves,xsavec,ht")
+        words = super().append() + f" tsc_early_khz={IPS // 1000} clearcpuid=fsrm,xsaves,xsavec,ht"
+        if self.options.cpus > 2:
+            # All end up idle, and no timer wakes them, unless each is set to tick for good.
+            words += " nohz=off highres=off"
+        return words
 
     def start(self, kernel, initramfs):
         """Boot the kernel of the cache's folder with the initramfs (bytes)."""

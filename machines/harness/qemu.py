@@ -8,6 +8,16 @@ import time
 from .cache import Failure, built, script
 from .emulator import Emulator, socket_pair
 
+# With --deterministic, how many instructions a CPU executes before it is the next one's turn:
+# few enough that a CPU finds the others in the middle of what they do.
+TURN = 100
+
+
+def plugin(name):
+    """The plugin for TCG from machines/NAME.c."""
+    return built(f"{name}.so", f"{name}.c", [
+        ["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", "{target}", "{source}"]])
+
 
 class Qemu(Emulator):
     """Never uses KVM: that would be the processor of this computer."""
@@ -64,18 +74,17 @@ class Qemu(Emulator):
                 "-icount", "shift=0,sleep=off", "-seed", "1",
                 "-rtc", "base=2020-01-01T00:00:00,clock=vm",
             ]
+            if options.cpus > 1:
+                command += ["-plugin", f"{plugin('turns')},count={TURN}"]
         else:
-            # With one thread for all CPUs a guest of two vCPUs hangs.
             command += ["-accel", "tcg,thread=multi", "-cpu", options.cpu_model]
         if options.disk:
             command += ["-drive", f"file={options.disk},format=raw,readonly=on,if=virtio"]
         if options.gdb:
             command += ["-gdb", f"tcp:127.0.0.1:{options.gdb}"]
         if options.trace:
-            plugin = built("tracer.so", "tracer.c", [
-                ["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC",
-                 "-o", "{target}", "{source}"]])
-            command += ["-plugin", f"{plugin},out={options.trace},count={options.trace_count}"]
+            command += ["-plugin", f"{plugin('tracer')},out={options.trace},"
+                                   f"count={options.trace_count}"]
         self.spawn(command, pass_fds=(console.fileno(), link.fileno()))
         console.close()
         link.close()
