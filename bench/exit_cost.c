@@ -49,19 +49,6 @@ void bench_print(const char *unit, const char *name, uint64_t value)
 	fflush(stdout);
 }
 
-static int by_size(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-uint64_t bench_median(uint64_t *ticks, unsigned int nr, unsigned int rounds)
-{
-	qsort(ticks, nr, sizeof(*ticks), by_size);
-	return (ticks[nr / 2] + rounds / 2) / rounds;
-}
-
 /* Nanoseconds of processor time, user's, kernel's and guests', of children. */
 static uint64_t children_ns(void)
 {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the selftests' library wants of its test runner, for a program that is
- * not a test: each failure ends it.
+ * not a test: each failure ends it. And how both programs make one figure of many.
  */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench.h"
 #include "ktap.h"
 
 const char *test_device(void)
@@ -23,7 +24,7 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 {
 	va_list args;
 
-	fprintf(stderr, "exit_cost: %s:%d: ", file, line);
+	fprintf(stderr, "%s: %s:%d: ", program_invocation_short_name, file, line);
 	va_start(args, fmt);
 	vfprintf(stderr, fmt, args);
 	va_end(args);
@@ -64,4 +65,17 @@ bool test_ok(const char *file, int line, const char *what, long got)
 	if (got < 0)
 		test_fail(file, line, "%s: %s", what, strerror(-got));
 	return true;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+uint64_t bench_median(uint64_t *ticks, unsigned int nr, unsigned int rounds)
+{
+	qsort(ticks, nr, sizeof(*ticks), by_size);
+	return (ticks[nr / 2] + rounds / 2) / rounds;
 }
