@@ -36,6 +36,13 @@ static struct vitro_memslot *slot_by_id(struct vitro_memslots *slots, u16 id)
 	return NULL;
 }
 
+/* What is not a slot's in a set of @nr. */
+static void finish_slots(struct vitro_memslots *slots)
+{
+	slots->last = slots->slots;
+	slots->slots[slots->nr].base_gfn = U64_MAX;
+}
+
 /**
  * vitro_memslots_init() - give a new VM its empty set of slots
  * @vm: the VM, not yet visible to anybody
@@ -50,7 +57,7 @@ int vitro_memslots_init(struct vitro_vm *vm)
 	slots = kvzalloc(struct_size(slots, slots, 1), GFP_KERNEL_ACCOUNT);
 	if (!slots)
 		return -ENOMEM;
-	slots->last = slots->slots;
+	finish_slots(slots);
 	RCU_INIT_POINTER(vm->memslots, slots);
 	return 0;
 }
@@ -76,11 +83,12 @@ void vitro_memslots_free(struct vitro_vm *vm)
  * vitro_search_slot() - vitro_find_slot() where the last slot found is not it
  * @slots: the VM's slots
  * @gfn:   guest frame number
+ * @gap:   if there is no memory at @gfn, set to the index of the slot before it, if there is one
  *
  * Context: any; vm->srcu or vm->slots_lock held, and as long as the slot is used.
  * Return: the slot, or NULL if there is no memory at @gfn.
  */
-struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn)
+struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn, u16 *gap)
 {
 	struct vitro_memslot *slot;
 	int low = 0, high = slots->nr;
@@ -97,8 +105,10 @@ struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn)
 	if (!low)
 		return NULL;
 	slot = &slots->slots[low - 1];
-	if (gfn - slot->base_gfn >= slot->npages || (slot->flags & VITRO_MEM_INVALID))
+	if (gfn - slot->base_gfn >= slot->npages || (slot->flags & VITRO_MEM_INVALID)) {
+		*gap = low - 1;
 		return NULL;
+	}
 	WRITE_ONCE(slots->last, slot);
 	return slot;
 }
@@ -204,7 +214,8 @@ static struct vitro_memslots *build(const struct vitro_memslots *old, u16 id,
 	struct vitro_memslots *slots;
 	int i;
 
-	slots = kvzalloc(struct_size(slots, slots, old->nr + 1), GFP_KERNEL_ACCOUNT);
+	/* One may be added, and there is the one behind the last. */
+	slots = kvzalloc(struct_size(slots, slots, old->nr + 2), GFP_KERNEL_ACCOUNT);
 	if (!slots)
 		return NULL;
 	for (i = 0; i < old->nr; i++) {
@@ -219,7 +230,7 @@ static struct vitro_memslots *build(const struct vitro_memslots *old, u16 id,
 	}
 	if (add)
 		slots->slots[slots->nr++] = *add;
-	slots->last = slots->slots;
+	finish_slots(slots);
 	return slots;
 }
 

@@ -44,7 +44,8 @@ struct vitro_memslot {
 /*
  * The set of slots, sorted by base_gfn for a binary search. Never changed once
  * published but for @last: writers (vm->slots_lock) make a copy; readers hold
- * vm->srcu. There is room for one slot more than @nr, all zero: it covers nothing.
+ * vm->srcu. There is one more behind the @nr slots, which begins above all frames and covers
+ * nothing.
  *
  * @last is the slot that a search has found last, a hint: any of this set's is right.
  */
@@ -65,7 +66,7 @@ int vitro_set_memslot(struct vitro_vm *vm, const struct kvm_userspace_memory_reg
 int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log);
 struct vitro_memslot *vitro_logged_slot(struct vitro_vm *vm, u32 id);
 int vitro_clear_dirty_log(struct vitro_vm *vm, const struct kvm_clear_dirty_log *log);
-struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn);
+struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn, u16 *gap);
 void vitro_mark_dirty(struct vitro_vm *vm, const struct vitro_memslot *slot, u64 gfn);
 
 /*

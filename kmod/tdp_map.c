@@ -123,10 +123,32 @@ static bool large_pages_not_executable(void)
 	return boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
 }
 
+/* Is @gfn between the slot of index @i and the next one? */
+static bool in_gap(const struct vitro_memslots *slots, int i, u64 gfn)
+{
+	const struct vitro_memslot *slot = &slots->slots[i];
+
+	return i < slots->nr && gfn < slot[1].base_gfn && gfn >= slot->base_gfn + slot->npages;
+}
+
+/*
+ * Accesses to devices are faults without a slot, and often one after another in the same gap
+ * between slots. Each vCPU remembers its own: no line of the cache is passed around.
+ */
+static struct vitro_memslot *slot_of(const struct tdp_fault *fault)
+{
+	struct vitro_memslots *slots = vitro_memslots(fault->vm);
+	struct vitro_memslot *slot = vitro_last_slot(slots, fault->gfn);
+
+	if (slot || in_gap(slots, fault->vcpu->gap_hint, fault->gfn))
+		return slot;
+	return vitro_search_slot(slots, fault->gfn, &fault->vcpu->gap_hint);
+}
+
 /* Slot of the fault, or who else is to deal with it. */
 static enum vitro_tdp_result begin_fault(struct tdp_fault *fault)
 {
-	struct vitro_memslot *slot = vitro_find_slot(fault->vm, fault->gfn);
+	struct vitro_memslot *slot = slot_of(fault);
 
 	if (!slot)
 		return VITRO_TDP_MMIO;

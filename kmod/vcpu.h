@@ -286,6 +286,7 @@ struct vitro_vcpu {
 
 	struct vitro_exit exit;		/* (t) the last exit */
 	struct vitro_io_state io;	/* (t) */
+	u16 gap_hint;			/* (t) slot before the gap of its last fault in one, see tdp_map.c */
 	u16 io_hint[VITRO_NR_BUSES];	/* (t) where on a bus it has found something, see iobus.c */
 	struct vitro_emul *emul;	/* (t) see mmio.h */
 	/* (t) finishes the last user-space exit at the next KVM_RUN ... */

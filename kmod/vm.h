@@ -124,6 +124,23 @@ static inline struct vitro_memslots *vitro_memslots(struct vitro_vm *vm)
 }
 
 /**
+ * vitro_last_slot() - the slot found last, if it covers a guest frame
+ * @slots: the VM's slots
+ * @gfn:   guest frame number
+ *
+ * Context: as vitro_find_slot(). Return: the slot, or NULL.
+ */
+static __always_inline struct vitro_memslot *vitro_last_slot(const struct vitro_memslots *slots,
+							     u64 gfn)
+{
+	struct vitro_memslot *slot = READ_ONCE(slots->last);
+
+	if (likely(gfn - slot->base_gfn < slot->npages && !(slot->flags & VITRO_MEM_INVALID)))
+		return slot;
+	return NULL;
+}
+
+/**
  * vitro_find_slot() - the slot that covers a guest frame
  * @vm:  the VM
  * @gfn: guest frame number
@@ -136,11 +153,9 @@ static inline struct vitro_memslots *vitro_memslots(struct vitro_vm *vm)
 static inline struct vitro_memslot *vitro_find_slot(struct vitro_vm *vm, u64 gfn)
 {
 	struct vitro_memslots *slots = vitro_memslots(vm);
-	struct vitro_memslot *slot = READ_ONCE(slots->last);
+	u16 unused;
 
-	if (likely(gfn - slot->base_gfn < slot->npages && !(slot->flags & VITRO_MEM_INVALID)))
-		return slot;
-	return vitro_search_slot(slots, gfn);
+	return vitro_last_slot(slots, gfn) ?: vitro_search_slot(slots, gfn, &unused);
 }
 
 long vitro_vm_create(unsigned long type);

@@ -151,6 +151,33 @@ static void no_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tree_entry(test, 0, NULL), 0ULL);
 }
 
+/* Devices' accesses, each twice, as the gap between slots is remembered, while slots come and go. */
+static void between_slots(struct kunit *test)
+{
+	const int nr = 40;
+	unsigned long hva = test_map(test, PAGES(3));
+	bool there[40] = {};
+	int step, i;
+
+	for (step = 0; step < 2 * nr; step++) {
+		int n = step * 17 % nr;
+
+		there[n] = !there[n];
+		KUNIT_ASSERT_EQ(test, test_slot(test, n, PAGES(n * 4), there[n] ? PAGES(3) : 0,
+						hva, 0), 0);
+		for (i = 0; i < 8 * nr; i++) {
+			/* Up and down, so that what was a gap for the last set is asked first. */
+			int gfn = step % 2 ? 4 * nr - 1 - i / 2 : i / 2;
+			bool memory = there[gfn / 4] && gfn % 4 < 3;
+
+			if ((fault_fast(test, PAGES(gfn), R) != VITRO_TDP_MMIO) != memory)
+				KUNIT_FAIL(test, "frame %d in step %d: %s", gfn, step,
+					   memory ? "memory is missing" : "memory");
+		}
+	}
+	KUNIT_EXPECT_EQ(test, fault_fast(test, ~0ULL, R), VITRO_TDP_MMIO);
+}
+
 static void fast_path(struct kunit *test)
 {
 	struct vitro_vcpu *vcpu = test_vcpu(test);
@@ -308,6 +335,7 @@ static struct kunit_case tdp_fault_cases[] = {
 	KUNIT_CASE(reading_a_writable_page),
 	KUNIT_CASE(read_only_slot),
 	KUNIT_CASE(no_memory),
+	KUNIT_CASE(between_slots),
 	KUNIT_CASE(fast_path),
 	KUNIT_CASE(invalidation_in_progress),
 	KUNIT_CASE(host_unmaps),
