@@ -21,6 +21,9 @@
 /* As KVM: a page number of a slot fits an int. */
 #define MAX_SLOT_PAGES		((1UL << 31) - 1)
 
+/* Of words of a log without a mark, between looks whether somebody wants the CPU. */
+#define CLEAN_BATCH		256
+
 static struct vitro_memslots *slots_for_writer(struct vitro_vm *vm)
 {
 	return rcu_dereference_protected(vm->memslots, lockdep_is_held(&vm->slots_lock));
@@ -189,8 +192,14 @@ static bool overlaps(struct vitro_memslots *slots, const struct vitro_memslot *n
 	return false;
 }
 
+/* Does a log begin with all pages in it? With rings, a set bit says that the page is in one. */
+static bool begins_dirty(const struct vitro_vm *vm)
+{
+	return READ_ONCE(vm->dirty_log_options) & KVM_DIRTY_LOG_INITIALLY_SET && !vm->dirty_ring_nr;
+}
+
 /* Both buffers in one piece. */
-static int alloc_dirty(const struct vitro_vm *vm, struct vitro_memslot *slot)
+static int alloc_dirty(struct vitro_memslot *slot, bool all_dirty)
 {
 	size_t longs = BITS_TO_LONGS(slot->npages);
 
@@ -200,8 +209,7 @@ static int alloc_dirty(const struct vitro_vm *vm, struct vitro_memslot *slot)
 	if (!slot->dirty)
 		return -ENOMEM;
 	slot->dirty_shadow = slot->dirty + longs;
-	/* With rings, a set bit says that the page is in one. */
-	if (READ_ONCE(vm->dirty_log_options) & KVM_DIRTY_LOG_INITIALLY_SET && !vm->dirty_ring_nr)
+	if (all_dirty)
 		bitmap_set(slot->dirty, 0, slot->npages);
 	return 0;
 }
@@ -293,7 +301,7 @@ static int create_slot(struct vitro_vm *vm, struct vitro_memslot *new)
 	if (overlaps(slots_for_writer(vm), new))
 		return -EEXIST;
 	if (new->flags & KVM_MEM_LOG_DIRTY_PAGES) {
-		err = alloc_dirty(vm, new);
+		err = alloc_dirty(new, begins_dirty(vm));
 		if (err)
 			return err;
 	}
@@ -309,6 +317,7 @@ static int change_slot(struct vitro_vm *vm, const struct vitro_memslot *old,
 {
 	bool log = new->flags & KVM_MEM_LOG_DIRTY_PAGES;
 	bool move = new->base_gfn != old->base_gfn;
+	bool all_dirty = begins_dirty(vm);
 	int err;
 
 	if (new->hva != old->hva || new->npages != old->npages ||
@@ -323,7 +332,7 @@ static int change_slot(struct vitro_vm *vm, const struct vitro_memslot *old,
 		new->dirty = old->dirty;
 		new->dirty_shadow = old->dirty_shadow;
 	} else if (log) {
-		err = alloc_dirty(vm, new);
+		err = alloc_dirty(new, all_dirty);
 		if (err)
 			return err;
 	}
@@ -336,7 +345,9 @@ static int change_slot(struct vitro_vm *vm, const struct vitro_memslot *old,
 	}
 
 	if (log && !old->dirty) {
-		vitro_tdp_write_protect_slot(vm, new);
+		/* What is in the log already may be written to until it is cleared. */
+		if (!all_dirty)
+			vitro_tdp_write_protect_slot(vm, new);
 	} else if (!log && old->dirty) {
 		vfree(old->dirty);
 		/* What was mapped page by page can be mapped large again. */
@@ -419,29 +430,22 @@ static void fetch_dirty(struct vitro_vm *vm, struct vitro_memslot *slot)
 	size_t i, longs = BITS_TO_LONGS(slot->npages);
 	bool flush = false;
 
+	memset(slot->dirty_shadow, 0, longs * sizeof(long));
 	write_lock(&vm->mmu_lock);
 	for (i = 0; i < longs; i++) {
-		slot->dirty_shadow[i] = 0;
 		if (READ_ONCE(slot->dirty[i])) {
 			slot->dirty_shadow[i] = xchg(&slot->dirty[i], 0);
 			flush |= vitro_tdp_write_protect_mask(vm,
 							      slot->base_gfn + i * BITS_PER_LONG,
 							      slot->dirty_shadow[i]);
+		} else if (i % CLEAN_BATCH) {
+			continue;
 		}
 		tdp_relax(vm, &flush);
 	}
 	if (flush)
 		vitro_flush_remote_tlbs(vm);
 	write_unlock(&vm->mmu_lock);
-}
-
-/* Copy the marks, which stay until KVM_CLEAR_DIRTY_LOG. */
-static void copy_dirty(struct vitro_memslot *slot)
-{
-	size_t i, longs = BITS_TO_LONGS(slot->npages);
-
-	for (i = 0; i < longs; i++)
-		slot->dirty_shadow[i] = READ_ONCE(slot->dirty[i]);
 }
 
 /**
@@ -461,6 +465,7 @@ int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log)
 {
 	bool manual = READ_ONCE(vm->dirty_log_options) & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
 	struct vitro_memslot *slot;
+	const unsigned long *marks;
 	size_t i, longs;
 	int err = 0;
 
@@ -472,12 +477,12 @@ int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log)
 		err = PTR_ERR(slot);
 		goto out;
 	}
-	if (manual)
-		copy_dirty(slot);
-	else
+	if (!manual)
 		fetch_dirty(vm, slot);
+	marks = manual ? slot->dirty : slot->dirty_shadow;
 	longs = BITS_TO_LONGS(slot->npages);
-	if (copy_to_user(log->dirty_bitmap, slot->dirty_shadow, longs * sizeof(long))) {
+	/* To marks that stay until KVM_CLEAR_DIRTY_LOG more may be added meanwhile. */
+	if (data_race(copy_to_user(log->dirty_bitmap, marks, longs * sizeof(long)))) {
 		for (i = 0; i < longs && !manual; i++)
 			atomic_long_or(slot->dirty_shadow[i], (atomic_long_t *)&slot->dirty[i]);
 		err = -EFAULT;

@@ -117,15 +117,20 @@ TEST(small_pages)
 	exactness(anon(PAGES * PAGE_SIZE, MADV_NOHUGEPAGE));
 }
 
-/* Memory in huge pages is logged by small ones all the same. */
-TEST(huge_pages)
+static void *huge(void)
 {
 	uintptr_t area = (uintptr_t)anon(PAGES * PAGE_SIZE + (2 << 20),
 					 MADV_HUGEPAGE);
 	void *mem = (void *)((area + (2 << 20) - 1) & ~((2UL << 20) - 1));
 
 	memset(mem, 0, PAGES * PAGE_SIZE);
-	exactness(mem);
+	return mem;
+}
+
+/* Memory in huge pages is logged by small ones all the same. */
+TEST(huge_pages)
+{
+	exactness(huge());
 }
 
 /* The bitmap is a whole number of 64-bit words, for an odd size as well. */
@@ -245,13 +250,13 @@ TEST(clear_bounds)
 	CHECK_OK(clear_log(vm, 0, 0, all));
 }
 
-TEST(initially_set)
+/* All pages are in the log at first, whatever the guest does, until they are cleared. */
+static void initially(void *mem)
 {
-	static const uint32_t want[] = { 5, 200 };
-	static uint64_t all[PAGES / 64];
+	static const uint32_t want[] = { 5, 200 }, rest[] = { 6, 201 };
+	static uint64_t some[PAGES / 64], all[PAGES / 64];
 	struct vm *vm = vm_new(0);
 	struct vcpu *vcpu = vcpu_new(vm, 0, write_guest);
-	void *mem = anon(PAGES * PAGE_SIZE, MADV_NOHUGEPAGE);
 	uint32_t i;
 
 	NEED_CAP(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
@@ -259,13 +264,38 @@ TEST(initially_set)
 			      KVM_DIRTY_LOG_INITIALLY_SET));
 	REQUIRE_OK(vm_slot(vm, 1, 0, GPA_TEST, PAGES * PAGE_SIZE, mem));
 	write_pages(vcpu, want, 2);
+	write_pages(vcpu, rest, 2);
 	REQUIRE_OK(vm_slot(vm, 1, KVM_MEM_LOG_DIRTY_PAGES, GPA_TEST, PAGES * PAGE_SIZE, mem));
+	write_pages(vcpu, rest, 1);
 	get_log(vm);
 	for (i = 0; i < PAGES / 64; i++)
 		CHECK_EQ(bitmap[i], ~0ULL);
+	/* All but the rest. */
 	memset(all, 0xff, sizeof(all));
+	memset(some, 0xff, sizeof(some));
+	some[0] &= ~(1ULL << 6);
+	some[3] &= ~(1ULL << 201 % 64);
+	CHECK_OK(clear_log(vm, 0, PAGES, some));
+	check_log(vm, rest, 2, "some cleared");
+	write_pages(vcpu, rest, 2);
+	check_log(vm, rest, 2, "those written that are in it");
 	CHECK_OK(clear_log(vm, 0, PAGES, all));
 	check_log(vm, NULL, 0, "cleared");
 	write_pages(vcpu, want, 2);
 	check_log(vm, want, 2, "written");
+	write_pages(vcpu, rest, 1);
+	CHECK_OK(clear_log(vm, 192, 64, all + 3));
+	get_log(vm);
+	CHECK_EQ(bitmap[0], 1 << 5 | 1 << 6);
+	CHECK_EQ(bitmap[3], 0);
+}
+
+TEST(initially_set)
+{
+	initially(anon(PAGES * PAGE_SIZE, MADV_NOHUGEPAGE));
+}
+
+TEST(initially_set_in_huge_pages)
+{
+	initially(huge());
 }

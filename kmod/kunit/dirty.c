@@ -157,6 +157,38 @@ static void begin_while_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_log(test, 3, buffer), -ENOENT);
 }
 
+/* What a log begins with needs no fault to get into it, until it is cleared. */
+static void begin_with_all(struct kunit *test)
+{
+	unsigned long buffer = test_map(test, PAGE_SIZE), bits[2], hva;
+	struct kvm_clear_dirty_log log = {
+		.slot = 3, .num_pages = NR_PAGES, .dirty_bitmap = (void __user *)buffer,
+	};
+	const struct vitro_tdp_format *fmt = &fake_backend.tdp;
+
+	test_vm(test)->dirty_log_options = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+					   KVM_DIRTY_LOG_INITIALLY_SET;
+	hva = make_slot(test, 0);
+	fault(test, 1, VITRO_ACC_WRITE);
+	fault(test, 2, VITRO_ACC_WRITE);
+	KUNIT_ASSERT_EQ(test, test_slot(test, 3, 0, PAGES(NR_PAGES), hva, LOG), 0);
+	KUNIT_EXPECT_NE(test, tree_entry(test, 1, NULL) & fmt->write, 0ULL);
+	fetch(test, buffer, bits);
+	KUNIT_EXPECT_EQ(test, bits[0], ~0UL);
+	KUNIT_EXPECT_EQ(test, bits[1], GENMASK(NR_PAGES - 65, 0));
+	bits[0] = BIT(1);
+	KUNIT_ASSERT_EQ(test, copy_to_user((void __user *)buffer, bits, 16), 0UL);
+	KUNIT_EXPECT_EQ(test, vitro_clear_dirty_log(test_vm(test), &log), 0);
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 1, NULL) & fmt->write, 0ULL);
+	KUNIT_EXPECT_NE(test, tree_entry(test, 2, NULL) & fmt->write, 0ULL);
+	fetch(test, buffer, bits);
+	KUNIT_EXPECT_EQ(test, bits[0], ~BIT(1));
+	KUNIT_EXPECT_EQ(test, bits[1], 0UL);
+	fault(test, 1, VITRO_ACC_WRITE);
+	fetch(test, buffer, bits);
+	KUNIT_EXPECT_EQ(test, bits[0], ~0UL);
+}
+
 static void large_pages_are_split(struct kunit *test)
 {
 	unsigned long hva = test_map(test, PAGES(1536));
@@ -229,6 +261,7 @@ static struct kunit_case dirty_cases[] = {
 	KUNIT_CASE(emulated_writes_are_logged),
 	KUNIT_CASE(cleared_by_user_space),
 	KUNIT_CASE(begin_while_mapped),
+	KUNIT_CASE(begin_with_all),
 	KUNIT_CASE(large_pages_are_split),
 	KUNIT_CASE(log_survives_a_move),
 	KUNIT_CASE(bad_arguments),
