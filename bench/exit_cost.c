@@ -64,8 +64,10 @@ static int time_command(const char *name, unsigned int limit, char **argv)
 	uint64_t start = rdtsc(), ticks;
 	char label[200];
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	TRACE_MARK();
+	pid = fork();
 	if (!pid) {
 		alarm(limit);
 		execvp(argv[0], argv);
@@ -77,6 +79,7 @@ static int time_command(const char *name, unsigned int limit, char **argv)
 		return 1;
 	}
 	ticks = rdtsc() - start;
+	TRACE_MARK();
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
 		fprintf(stderr, "exit_cost: no figure for the row: %s: no end after %u s\n", name,
 			limit);

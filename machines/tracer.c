@@ -5,8 +5,6 @@
  * does nothing and which no compiler emits; Bochs' debugger knows it too.
  *
  *	-plugin tracer.so,out=FILE,count=N
- *
- * Debian packages QEMU without <qemu-plugin.h>: what is used of it is declared here.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -14,27 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-
-typedef uint64_t plugin_id;
-typedef void tb_callback(plugin_id id, struct qemu_plugin_tb *tb);
-typedef void exec_callback(unsigned int cpu, void *data);
-
-enum { NO_REGISTERS };
-
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, tb_callback *callback);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_callback *callback,
-					    int flags, void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn);
+#include "qemu-plugin.h"
 
 int qemu_plugin_version = 1;
-int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv);
 
 static const unsigned char mark[] = { 0x66, 0x87, 0xdb };
 /* XCHG CX, CX, for whoever reads the trace: QEMU cannot disassemble what a nested guest does. */

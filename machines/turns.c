@@ -8,31 +8,17 @@
  *	-plugin turns.so,count=N
  *
  * A turn ends with the block of instructions in which the count is reached: the same in each run.
- * Debian packages QEMU without its headers: what is used of it is declared here.
  */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct qemu_plugin_tb;
-
-typedef uint64_t plugin_id;
-typedef void tb_callback(plugin_id id, struct qemu_plugin_tb *tb);
-typedef void exec_callback(unsigned int cpu, void *data);
-
-enum { NO_REGISTERS };
-
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, tb_callback *callback);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, exec_callback *callback,
-					  int flags, void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+#include "qemu-plugin.h"
 
 /* Not meant for plugins, but QEMU has it for its own modules. */
 void *qemu_get_cpu(int index);
 void cpu_exit(void *cpu);
 
 int qemu_plugin_version = 1;
-int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv);
 
 static unsigned long count = 100, done;
 static unsigned int whose;

@@ -111,6 +111,11 @@ class Bochs(Emulator):
         environment.pop("DISPLAY", None)
         environment["LD_PRELOAD"] = built("nosrand.so", "nosrand.c", [
             ["cc", "-O2", "-shared", "-fPIC", "-o", "{target}", "{source}"]])
+        if self.options.census:
+            environment["VITRO_CENSUS"] = self.options.census
+            environment["LD_PRELOAD"] += ":" + built("census-bochs.so", "census-bochs.c", [
+                ["cc", "-O2", "-Wall", "-Wextra", "-D_GNU_SOURCE", "-shared", "-fPIC",
+                 "-o", "{target}", "{source}"]], headers=("census.h",))
         self.spawn([program, "-q", "-unlock", "-f", config, "-rc", commands],
                    env=environment, cwd=self.work, stdin=subprocess.PIPE)
         self.console = console.accept()

@@ -29,16 +29,18 @@ def script(*arguments):
     return result.stdout.strip()
 
 
-def built(name, source, commands):
+def built(name, source, commands, headers=()):
     """The path of a program made from a source file of machines/ by commands.
 
-    The name in the cache holds a digest of the source and of the commands: what is
-    there is current.  {source} and {target} in the commands stand for the two paths.
+    The name in the cache holds a digest of the source, of the headers that it includes, and
+    of the commands: what is there is current.  {source} and {target} in the commands stand
+    for the two paths.
     """
     source = os.path.join(MACHINES, source)
     digest = hashlib.sha256(repr(commands).encode())
-    with open(source, "rb") as file:
-        digest.update(file.read())
+    for part in (source, *headers):
+        with open(os.path.join(MACHINES, part), "rb") as file:
+            digest.update(file.read())
     folder = os.path.join(cache_dir(), "built")
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, f"{name}-{digest.hexdigest()[:16]}")

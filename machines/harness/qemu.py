@@ -14,9 +14,10 @@ TURN = 100
 
 
 def plugin(name):
-    """The plugin for TCG from machines/NAME.c."""
+    """The path of a plugin for TCG, made of its source in machines/."""
     return built(f"{name}.so", f"{name}.c", [
-        ["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", "{target}", "{source}"]])
+        ["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", "{target}", "{source}"]],
+        headers=("qemu-plugin.h", "census.h"))
 
 
 class Qemu(Emulator):
@@ -84,7 +85,9 @@ class Qemu(Emulator):
             command += ["-gdb", f"tcp:127.0.0.1:{options.gdb}"]
         if options.trace:
             command += ["-plugin", f"{plugin('tracer')},out={options.trace},"
-                                   f"count={options.trace_count}"]
+                        f"count={options.trace_count}"]
+        if options.census:
+            command += ["-plugin", f"{plugin('census')},out={options.census}"]
         self.spawn(command, pass_fds=(console.fileno(), link.fileno()))
         console.close()
         link.close()
