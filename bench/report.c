@@ -3,6 +3,7 @@
  * What the selftests' library wants of its test runner, for a program that is
  * not a test: each failure ends it. And how both programs make one figure of many.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
