@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the selftests' library wants of its test runner, for a program that is
- * not a test: each failure ends it. And how both programs make one figure of many.
+ * not a test: each failure ends it. And how the programs make one figure of many.
  */
 #include <errno.h>
 #include <stdarg.h>
