@@ -48,6 +48,9 @@ const char loaded_tr[] =
 const char cpuid_topology[] =
 	"CPUID leaf 0xB echoes any subleaf in CL (SDM, CPUID); stock KVM does so only if the table has subleaf 1";
 
+const char illegal_ipi[] =
+	"an IPI of an illegal vector or kind reaches nobody (SDM, Interrupt Command Register); KVM_HC_SEND_IPI of stock KVM sends it";
+
 static const struct rule rules[] = {
 	MSR_RULE(0x3a, 0x3a, "CPUID has neither VMX nor SGX, so IA32_FEATURE_CONTROL does not exist (SDM); stock KVM has it always"),
 	MSR_RULE(0x8b, 0x8b, "the microcode revision of a virtual processor is the hypervisor's choice"),
@@ -89,8 +92,7 @@ static const struct rule rules[] = {
 	{ ANY, ALL, ITEM_STATE_SREGS, 1, 1ULL << 48, after_init },
 	{ ANY, ALL, ITEM_STATE_SREGS, 16, 1ULL << 48, after_init },
 	{ ANY, ALL, ITEM_STATE_SREGS, 19, 8ULL << 48, after_init },
-	{ STEP_HYPERCALL, KVM_HC_SEND_IPI, KVM_HC_SEND_IPI, ITEM_IO_DATA, ANY, 1,
-	  "an IPI of an illegal vector or kind reaches nobody (SDM, Interrupt Command Register); KVM_HC_SEND_IPI of stock KVM sends it" },
+	{ STEP_HYPERCALL, KVM_HC_SEND_IPI, KVM_HC_SEND_IPI, ITEM_IO_DATA, ANY, 1, illegal_ipi },
 	{ STEP_EVENT, 0, 2, ITEM_TRAP_IP, ANY, 0xff,
 	  "a fault in the delivery of INT n, INT3 or INTO is reported at the instruction (SDM, Saved Program Counter); stock KVM without NRIPS reports the next" },
 };

@@ -13,7 +13,8 @@
 #define ALL	0, 0xffffffff
 
 /* Reasons that more than one file gives. */
-extern const char after_init[], apic_id[], cpuid_topology[], cr0_reserved[], loaded_tr[];
+extern const char after_init[], apic_id[], cpuid_topology[], cr0_reserved[], illegal_ipi[],
+	loaded_tr[];
 
 /* Only the time limit has ended the guest. */
 bool endless(const struct item *item);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Known differences: the state in which a guest ends. */
+#include <linux/kvm_para.h>
+
 #include "known.h"
 
 /* Did the guest end in a shutdown or an error? @item: of the state afterwards. */
@@ -46,6 +48,14 @@ static bool apic_errors(const struct guest *g, const struct item *a, const struc
 {
 	return b->key == ITEM_STATE_LAPIC && b->index == 0x50 && !(a && a->value) &&
 	       b->value <= 0xff && has_step(g, 0, MAX_SLOTS, STEP_APIC, 0x280, 0x280);
+}
+
+/* Nothing takes a vector that is illegal: it stays among those requested. */
+static bool illegal_vector(const struct guest *g, const struct item *a, const struct item *b)
+{
+	return a && a->key == ITEM_STATE_LAPIC && a->index == 0x40 &&
+	       !((a->value ^ (b ? b->value : 0)) & ~0xffffULL) &&
+	       has_step(g, 0, MAX_SLOTS, STEP_HYPERCALL, KVM_HC_SEND_IPI, KVM_HC_SEND_IPI);
 }
 
 /* Reserved bits of CR0 that user space has set. */
@@ -134,6 +144,8 @@ const char *known_of_end(const struct guest *g, const struct item *a, const stru
 		return "the processor priority follows the task priority (SDM, Task and Processor Priorities); stock KVM with a TPR shadow computes it later";
 	if (b && apic_errors(g, a, b))
 		return "an access to a register that does not exist is an error (SDM, Error Handling of the local APIC); stock KVM records none";
+	if (illegal_vector(g, a, b))
+		return illegal_ipi;
 	if (!a || !b)
 		return NULL;
 	if (polled(g, a, b))
