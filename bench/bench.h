@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the parts of exit_cost share. VMs, vCPUs and guest code come from the
+ * What the programs here share. VMs, vCPUs and guest code come from the
  * selftests' library: its guests run in 64-bit mode with paging, as a real
  * guest does, and can be written in C.
  */
@@ -53,6 +53,23 @@ void bench_print(const char *unit, const char *name, uint64_t value);
  * @rounds: in each
  */
 uint64_t bench_median(uint64_t *ticks, unsigned int nr, unsigned int rounds);
+
+#define LARGE_PAGE	(2ULL << 20)
+
+/**
+ * bench_map() - private memory, for a slot
+ * @size:   bytes, a multiple of a page
+ * @advice: MADV_HUGEPAGE or MADV_NOHUGEPAGE
+ *
+ * Return: the memory, in which no page is present yet
+ */
+void *bench_map(uint64_t size, int advice);
+
+/**
+ * bench_map_large() - the same in large pages, aligned to one
+ * @size: bytes, a multiple of a page
+ */
+void *bench_map_large(uint64_t size);
 
 /* Rows measured inside a guest, by the guest's time-stamp counter. */
 void guest_rows(void);

@@ -16,7 +16,6 @@
 
 #define GPA_TEST	0x40000000ULL
 #define SLOT		1
-#define LARGE_PAGE	(2ULL << 20)
 #define RING_ENTRIES	65536
 #define RING_BYTES	(RING_ENTRIES * sizeof(struct kvm_dirty_gfn))
 #define RING_OFFSET	(KVM_DIRTY_LOG_PAGE_OFFSET * PAGE_SIZE)
@@ -112,24 +111,13 @@ static uint64_t clear_log(struct bench *b)
 	return rdtsc() - start;
 }
 
-static void enable(struct bench *b, uint32_t cap, uint64_t value)
-{
-	struct kvm_enable_cap args = { .cap = cap, .args = { value } };
-
-	REQUIRE_OK(sys_ioctl(b->vm->fd, KVM_ENABLE_CAP, &args));
-}
-
 static uint8_t *memory(bool large)
 {
 	uint64_t size = pages * PAGE_SIZE;
-	uintptr_t start = (uintptr_t)mmap(NULL, size + LARGE_PAGE, PROT_READ | PROT_WRITE,
-					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *mem = large ? bench_map_large(size) : bench_map(size, MADV_NOHUGEPAGE);
 
-	REQUIRE((void *)start != MAP_FAILED, "mmap: %s", strerror(errno));
-	start = (start + LARGE_PAGE - 1) & -LARGE_PAGE;
-	REQUIRE_OK(madvise((void *)start, size, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE));
-	memset((void *)start, 1, size);
-	return (uint8_t *)start;
+	memset(mem, 1, size);
+	return mem;
 }
 
 struct kind {
@@ -229,7 +217,7 @@ static void measure(const struct kind *kind)
 	struct bench b = { .prefix = kind->prefix, .vm = vm_new(0) };
 
 	if (kind->cap)
-		enable(&b, kind->cap, kind->value);
+		REQUIRE_OK(vm_enable_cap(b.vm, kind->cap, kind->value));
 	b.mem = memory(kind->large);
 	b.bitmap = calloc(pages / 64, sizeof(*b.bitmap));
 	REQUIRE(b.bitmap, "no memory for the bitmap");

@@ -24,7 +24,6 @@
 #define FRESH_GPA	0x40000000ULL
 #define FRESH_SIZE	((BATCHES * ROUNDS + 1) * PAGE_SIZE)
 #define PRESENT_GPA	(FRESH_GPA + FRESH_SIZE)
-#define LARGE_PAGE	(2ULL << 20)
 #define LARGE_FRESH_GPA	0x50000000ULL
 #define LARGE_FRESH_SIZE ((BATCHES + 1) * LARGE_PAGE)
 #define LARGE_GPA	0x60000000ULL
@@ -238,38 +237,21 @@ static void add_eventfd(struct vm *vm, uint64_t addr, uint32_t len, uint32_t fla
 	REQUIRE_OK(sys_ioctl(vm->fd, KVM_IOEVENTFD, &event));
 }
 
-static char *map(uint64_t size, int advice)
-{
-	char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	REQUIRE(pages != MAP_FAILED, "mmap: %s", strerror(errno));
-	REQUIRE_OK(madvise(pages, size, advice));
-	return pages;
-}
-
 static void add_pages(struct vm *vm)
 {
-	char *pages = map(2 * FRESH_SIZE, MADV_NOHUGEPAGE);
+	char *pages = bench_map(2 * FRESH_SIZE, MADV_NOHUGEPAGE);
 
 	memset(pages + FRESH_SIZE, 1, FRESH_SIZE);
 	REQUIRE_OK(vm_slot(vm, 1, 0, FRESH_GPA, 2 * FRESH_SIZE, pages));
 }
 
-static char *map_large(uint64_t size)
-{
-	uintptr_t start = (uintptr_t)map(size + LARGE_PAGE, MADV_HUGEPAGE);
-
-	return (char *)((start + LARGE_PAGE - 1) & -LARGE_PAGE);
-}
-
 static void add_large_pages(struct vm *vm)
 {
-	char *present = map_large(LARGE_SIZE);
+	char *present = bench_map_large(LARGE_SIZE);
 	uint64_t i;
 
 	REQUIRE_OK(vm_slot(vm, 1, 0, LARGE_FRESH_GPA, LARGE_FRESH_SIZE,
-			   map_large(LARGE_FRESH_SIZE)));
+			   bench_map_large(LARGE_FRESH_SIZE)));
 	for (i = 0; i < LARGE_SIZE; i += LARGE_PAGE)
 		present[i] = 1;
 	for (i = 0; i < LARGE_SLOTS; i++)
@@ -278,7 +260,7 @@ static void add_large_pages(struct vm *vm)
 
 static void add_many(struct vm *vm, unsigned int flags)
 {
-	char *page = map(PAGE_SIZE, MADV_NOHUGEPAGE);
+	char *page = bench_map(PAGE_SIZE, MADV_NOHUGEPAGE);
 	uint64_t i;
 
 	for (i = 0; flags & ROW_SLOTS && i < MANY_SLOTS; i++)

@@ -220,21 +220,11 @@ static void busy(uint64_t index)
 	cli();
 }
 
-static void enable(struct vm *vm, uint32_t cap, uint64_t arg)
-{
-	struct kvm_enable_cap enable = { .cap = cap, .args = { arg } };
-
-	REQUIRE_OK(sys_ioctl(vm->fd, KVM_ENABLE_CAP, &enable));
-}
-
 static void add_pages(struct vm *vm, bool log)
 {
-	char *pages = mmap(NULL, MAX_BUSY * PART, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	unsigned int nr = GUEST_VAR(vm, nr_busy);
+	char *pages = bench_map(nr * PART, MADV_NOHUGEPAGE);
 
-	REQUIRE(pages != MAP_FAILED, "mmap: %s", strerror(errno));
-	REQUIRE_OK(madvise(pages, nr * PART, MADV_NOHUGEPAGE));
 	memset(pages, 1, nr * PART);
 	REQUIRE_OK(vm_slot(vm, SLOT, log ? KVM_MEM_LOG_DIRTY_PAGES : 0, SLOT_GPA, nr * PART, pages));
 }
@@ -301,9 +291,9 @@ static void measure(const struct op *op, unsigned int nr)
 	REQUIRE(!sched_getaffinity(0, sizeof(allowed), &allowed), "%s", strerror(errno));
 	GUEST_VAR(vm, nr_busy) = nr;
 	/* Who waits with PAUSE would leave its guest for that. */
-	enable(vm, KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE);
+	REQUIRE_OK(vm_enable_cap(vm, KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_PAUSE));
 	if (op->flags & OP_RING)
-		enable(vm, KVM_CAP_DIRTY_LOG_RING, RING_BYTES);
+		REQUIRE_OK(vm_enable_cap(vm, KVM_CAP_DIRTY_LOG_RING, RING_BYTES));
 	if (op->flags & OP_PAGES)
 		add_pages(vm, op->flags & OP_LOG);
 	for (i = 0; i < nr; i++) {

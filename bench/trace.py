@@ -13,8 +13,8 @@ import re
 import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(HERE)
+from machine import HERE, MACHINES, make
+
 KERNEL = 1 << 63        # addresses of the kernel are above
 # Instructions of a row: more than any has.
 LIMIT = 5000000
@@ -78,9 +78,9 @@ def record(machine, mitigations, hypervisor, row, trace):
     """Run the rows with a word in their names, all if it is empty; leaves the trace in a
     file.  Returns {row: ticks that it measured} in the trace's order, the symbols and the
     kernel's release."""
-    subprocess.run(["make", "-s", "-C", HERE], check=True, stdout=sys.stderr)
+    make("bench")
     command = [
-        os.path.join(TOP, "machines", "run"), "--machine", machine, "--deterministic",
+        os.path.join(MACHINES, "run"), "--machine", machine, "--deterministic",
         "--mitigations", mitigations, "--hv", hypervisor, "--timeout", "3600",
         "--trace", trace, "--trace-count", str(LIMIT),
         "--file", os.path.join(HERE, "build", "exit_cost"), "--allow-splat", "--", "sh", "-c",

@@ -14,9 +14,7 @@
 #include "qemu-plugin.h"
 
 #define MAX_VMRUNS	16
-#define CODE_SIZE	3
 
-static const unsigned char mark[CODE_SIZE] = { 0x66, 0x87, 0xdb };
 static const unsigned char vmrun[CODE_SIZE] = { 0x0f, 0x01, 0xd8 };
 
 int qemu_plugin_version = 1;
@@ -79,12 +77,6 @@ static void leaves(unsigned int cpu, void *data)
 	(void)data;
 	if (census.in_guest)
 		census_leave();
-}
-
-static bool is(const struct qemu_plugin_insn *insn, const unsigned char *code)
-{
-	return qemu_plugin_insn_size(insn) == CODE_SIZE &&
-	       !memcmp(qemu_plugin_insn_data(insn), code, CODE_SIZE);
 }
 
 static bool is_behind_vmrun(const struct qemu_plugin_insn *insn)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What is executed from a mark to the next, in nested guests and outside: how it is counted in
- * both emulators, and written down. The mark is that of tracer.c. The numbers are lines:
+ * both emulators, and written down. The mark is that of qemu-plugin.h. The numbers are lines:
  *
  *	guest N				instructions in guests
  *	loading TIMES KERNEL USER	outside, from the mark to the first entry

@@ -6,8 +6,10 @@
 #ifndef MACHINES_QEMU_PLUGIN_H
 #define MACHINES_QEMU_PLUGIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
@@ -35,5 +37,17 @@ void *qemu_plugin_insn_haddr(const struct qemu_plugin_insn *insn);
 char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn);
 
 int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv);
+
+/* The instructions that plugins look for have three bytes. */
+#define CODE_SIZE	3
+
+/* XCHG BX, BX: the mark. It does nothing, and no compiler emits it; Bochs' debugger knows it too. */
+static const unsigned char mark[CODE_SIZE] = { 0x66, 0x87, 0xdb };
+
+static inline bool is(const struct qemu_plugin_insn *insn, const unsigned char *code)
+{
+	return qemu_plugin_insn_size(insn) == CODE_SIZE &&
+	       !memcmp(qemu_plugin_insn_data(insn), code, CODE_SIZE);
+}
 
 #endif

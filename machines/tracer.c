@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A plugin for QEMU's TCG: writes which instructions are executed from a mark to the next,
- * a line "mark" and then one for each, address and disassembly. The mark is XCHG BX, BX, which
- * does nothing and which no compiler emits; Bochs' debugger knows it too.
+ * a line "mark" and then one for each, address and disassembly. The mark: qemu-plugin.h.
  *
  *	-plugin tracer.so,out=FILE,count=N
  */
@@ -16,15 +15,8 @@
 
 int qemu_plugin_version = 1;
 
-static const unsigned char mark[] = { 0x66, 0x87, 0xdb };
 /* XCHG CX, CX, for whoever reads the trace: QEMU cannot disassemble what a nested guest does. */
-static const unsigned char note[] = { 0x66, 0x87, 0xc9 };
-
-static bool is(const struct qemu_plugin_insn *insn, const unsigned char *code)
-{
-	return qemu_plugin_insn_size(insn) == sizeof(mark) &&
-	       !memcmp(qemu_plugin_insn_data(insn), code, sizeof(mark));
-}
+static const unsigned char note[CODE_SIZE] = { 0x66, 0x87, 0xc9 };
 
 /* Of a translated instruction. Lives as long as QEMU: a translation may be used again. */
 struct site {

@@ -179,11 +179,7 @@ TEST(string_input)
 
 static long manual(struct vm *vm, uint64_t options)
 {
-	struct kvm_enable_cap cap = {
-		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, .args = { options },
-	};
-
-	return sys_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	return vm_enable_cap(vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, options);
 }
 
 static long clear_log(struct vm *vm, uint64_t first, uint32_t pages, void *map)

@@ -15,9 +15,7 @@
 
 static long enable(struct vm *vm, uint64_t bytes)
 {
-	struct kvm_enable_cap cap = { .cap = KVM_CAP_DIRTY_LOG_RING, .args = { bytes } };
-
-	return sys_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	return vm_enable_cap(vm, KVM_CAP_DIRTY_LOG_RING, bytes);
 }
 
 static long reset_rings(struct vm *vm)

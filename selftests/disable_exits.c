@@ -27,9 +27,7 @@ static volatile uint64_t watched __attribute__((aligned(64)));
 
 static long disable(struct vm *vm, uint64_t exits)
 {
-	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_DISABLE_EXITS, .args = { exits } };
-
-	return sys_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	return vm_enable_cap(vm, KVM_CAP_X86_DISABLE_EXITS, exits);
 }
 
 static struct vm *vm_without(uint64_t exits, unsigned int flags)

@@ -17,9 +17,7 @@
 
 static long split(struct vm *vm, uint64_t pins)
 {
-	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { pins } };
-
-	return sys_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	return vm_enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, pins);
 }
 
 /* What user space's IOAPIC has told: a level-triggered and an edge-triggered pin. */

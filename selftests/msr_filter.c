@@ -21,9 +21,7 @@
 
 static long user_reasons(struct vm *vm, uint64_t reasons)
 {
-	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { reasons } };
-
-	return sys_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	return vm_enable_cap(vm, KVM_CAP_X86_USER_SPACE_MSR, reasons);
 }
 
 /* One range of up to 64 MSRs, of which a bit set in @allowed lets pass. */

@@ -12,13 +12,6 @@
 #define CR0_PE	1ULL
 #define ADDRESS	0x12345000ULL
 
-static long enable(struct vm *vm, uint32_t cap, uint64_t value)
-{
-	struct kvm_enable_cap arg = { .cap = cap, .args = { value } };
-
-	return sys_ioctl(vm->fd, KVM_ENABLE_CAP, &arg);
-}
-
 static void nothing(uint64_t arg)
 {
 	(void)arg;
@@ -106,7 +99,7 @@ TEST(exception_payload)
 	CHECK_EQ(events.flags & KVM_VCPUEVENT_VALID_PAYLOAD, 0);
 	events.flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
 	CHECK_ERR(sys_ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events), EINVAL);
-	CHECK_OK(enable(vcpu->vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	CHECK_OK(vm_enable_cap(vcpu->vm, KVM_CAP_EXCEPTION_PAYLOAD, 1));
 	get_events(vcpu, &events);
 	CHECK_EQ(events.flags & KVM_VCPUEVENT_VALID_PAYLOAD, KVM_VCPUEVENT_VALID_PAYLOAD);
 	events.exception.pending = 1;
@@ -138,7 +131,7 @@ TEST(triple_fault)
 	CHECK_EQ(events.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT, 0);
 	events.flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
 	CHECK_ERR(sys_ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events), EINVAL);
-	CHECK_OK(enable(vcpu->vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1));
+	CHECK_OK(vm_enable_cap(vcpu->vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1));
 	get_events(vcpu, &events);
 	CHECK_EQ(events.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT, KVM_VCPUEVENT_VALID_TRIPLE_FAULT);
 	CHECK_EQ(events.triple_fault.pending, 0);
@@ -167,8 +160,8 @@ TEST(exit_on_emulation_failure)
 	struct kvm_run *run = vcpu->run;
 
 	NEED_CAP(KVM_CAP_EXIT_ON_EMULATION_FAILURE);
-	CHECK_ERR(enable(vcpu->vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 2), EINVAL);
-	CHECK_OK(enable(vcpu->vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1));
+	CHECK_ERR(vm_enable_cap(vcpu->vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 2), EINVAL);
+	CHECK_OK(vm_enable_cap(vcpu->vm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1));
 	EXPECT_EXIT(vcpu, KVM_EXIT_INTERNAL_ERROR);
 	CHECK_EQ(run->emulation_failure.suberror, KVM_INTERNAL_ERROR_EMULATION);
 	CHECK_EQ(run->emulation_failure.flags, KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES);

@@ -74,6 +74,14 @@ static inline long sys_ioctl_val(int fd, unsigned long request, long arg)
 	return sys_ioctl(fd, request, (void *)arg);
 }
 
+/* KVM_ENABLE_CAP of a VM with one argument; returns as sys_ioctl(). */
+static inline long vm_enable_cap(const struct vm *vm, uint32_t cap, uint64_t arg)
+{
+	struct kvm_enable_cap args = { .cap = cap, .args = { arg } };
+
+	return sys_ioctl(vm->fd, KVM_ENABLE_CAP, &args);
+}
+
 /**
  * kvm_open() - open the device under test
  *
