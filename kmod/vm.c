@@ -228,6 +228,15 @@ static long set_switch(bool *what, u64 value)
 	return 0;
 }
 
+/* As stock KVM has it, what is on stays on. */
+static long set_x2apic_api(struct vitro_vm *vm, u64 flags)
+{
+	if (flags & ~(u64)VITRO_X2APIC_API)
+		return -EINVAL;
+	WRITE_ONCE(vm->x2apic_api, vm->x2apic_api | flags);
+	return 0;
+}
+
 static long vm_enable_cap(void *obj, void *data, unsigned long arg)
 {
 	const struct kvm_enable_cap *cap = data;
@@ -238,6 +247,8 @@ static long vm_enable_cap(void *obj, void *data, unsigned long arg)
 	switch (cap->cap) {
 	case KVM_CAP_SPLIT_IRQCHIP:
 		return vitro_irqchip_create_split(vm, cap->args[0]);
+	case KVM_CAP_X2APIC_API:
+		return set_x2apic_api(vm, cap->args[0]);
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		return set_switch(&vm->exception_payload, cap->args[0]);
 	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:

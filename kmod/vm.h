@@ -28,6 +28,10 @@ struct vitro_irqchip;
 	(KVM_X86_QUIRK_FIX_HYPERCALL_INSN | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | \
 	 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
 
+/* Of KVM_CAP_X2APIC_API: all that there are. */
+#define VITRO_X2APIC_API						\
+	(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+
 #define VITRO_MAX_VCPUS		256	/* xAPIC and x2APIC ids below 256 */
 
 /*
@@ -76,6 +80,7 @@ struct vitro_vm {
 	u32 max_vcpu_id;		/* lock: KVM_CAP_MAX_VCPU_ID, plus 1; 0: not set */
 	u32 halt_poll_ns;		/* KVM_CAP_HALT_POLL; written under lock */
 	u32 disabled_exits;		/* KVM_X86_DISABLE_EXITS_*; written under lock */
+	u32 x2apic_api;			/* KVM_X2APIC_API_*; written under lock */
 	/* KVM_ENABLE_CAP; written under lock */
 	bool exception_payload;		/* KVM_CAP_EXCEPTION_PAYLOAD */
 	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT */

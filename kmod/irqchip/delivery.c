@@ -270,6 +270,21 @@ void vitro_unhalt(struct vitro_vm *vm, u32 id)
 }
 
 /**
+ * vitro_msi_valid() - may a message be sent to this address?
+ * @vm:		where
+ * @address_hi:	high half of the address
+ *
+ * Return: false if it has bits that are reserved where it has those of a 32-bit APIC ID.
+ */
+bool vitro_msi_valid(const struct vitro_vm *vm, u32 address_hi)
+{
+	struct msi_msg msi = { .address_hi = address_hi };
+
+	return !(READ_ONCE(vm->x2apic_api) & KVM_X2APIC_API_USE_32BIT_IDS) ||
+	       !msi.arch_addr_hi.reserved;
+}
+
+/**
  * vitro_deliver_msi() - deliver a message-signalled interrupt
  * @vm:		where
  * @address:	address that the device writes to
@@ -287,6 +302,7 @@ int vitro_deliver_msi(struct vitro_vm *vm, u64 address, u32 data)
 		.address_hi = upper_32_bits(address),
 		.data = data,
 	};
+	u32 api = READ_ONCE(vm->x2apic_api);
 	struct vitro_irq_msg msg = {
 		.dest = msi.arch_addr_lo.destid_0_7,
 		.mode = (u32)msi.arch_data.delivery_mode << 8,
@@ -295,6 +311,9 @@ int vitro_deliver_msi(struct vitro_vm *vm, u64 address, u32 data)
 		.level = msi.arch_data.is_level,
 	};
 
+	if (api & KVM_X2APIC_API_USE_32BIT_IDS)
+		msg.dest |= msi.arch_addr_hi.destid_8_31 << 8;
+	msg.wide = msg.dest > BROADCAST_8BIT || api & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
 	/* SDM, Message Address Register Format: the hint picks one of a group. */
 	if (msg.mode == APIC_DM_FIXED && msi.arch_addr_lo.redirect_hint && msg.logical)
 		msg.mode = APIC_DM_LOWEST;
@@ -306,14 +325,14 @@ int vitro_deliver_msi(struct vitro_vm *vm, u64 address, u32 data)
  * @vm:		where
  * @msi:	the message; copied from user space
  *
- * Return: >0 delivered, 0 the guest blocks it; -EINVAL: flags or no interrupt
- * controllers.
+ * Return: >0 delivered, 0 the guest blocks it; -EINVAL: flags, no interrupt
+ * controllers, or an address that is not valid.
  */
 int vitro_send_msi(struct vitro_vm *vm, const struct kvm_msi *msi)
 {
 	int ret;
 
-	if (!vitro_chip(vm) || msi->flags)
+	if (!vitro_chip(vm) || msi->flags || !vitro_msi_valid(vm, msi->address_hi))
 		return -EINVAL;
 	ret = vitro_deliver_msi(vm, (u64)msi->address_hi << 32 | msi->address_lo, msi->data);
 	return ret < 0 ? 0 : max(ret, 1);

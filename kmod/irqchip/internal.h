@@ -67,7 +67,7 @@ enum vitro_irq_action {
  * @vector:	for APIC_DM_FIXED, _LOWEST and _STARTUP
  * @logical:	@dest is a logical destination
  * @level:	level-triggered: its EOI is broadcast to the IOAPIC
- * @wide:	@dest has the 32 bits of x2APIC mode, else 8
+ * @wide:	@dest has the 32 bits of x2APIC mode, and 0xff is an ID; else 8, and 0xff are all
  */
 struct vitro_irq_msg {
 	u32 dest;
@@ -305,6 +305,7 @@ u32 vitro_lapic_timer_count(const struct vitro_lapic *lapic);
 int vitro_deliver(struct vitro_vm *vm, const struct vitro_irq_msg *msg);
 void vitro_send_ipi(struct vitro_lapic *lapic, u32 icr, u32 dest);
 int vitro_deliver_msi(struct vitro_vm *vm, u64 address, u32 data);
+bool vitro_msi_valid(const struct vitro_vm *vm, u32 address_hi);
 
 /* ioapic.c */
 int vitro_ioapic_init(struct vitro_irqchip *chip);

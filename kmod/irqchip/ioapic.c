@@ -52,6 +52,7 @@ static int service(struct vitro_ioapic *ioapic, unsigned int pin)
 		.vector = RTE_VECTOR(entry),
 		.logical = entry & RTE_LOGICAL,
 		.level = entry & RTE_LEVEL,
+		.wide = READ_ONCE(ioapic->vm->x2apic_api) & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK,
 	};
 	int ret;
 

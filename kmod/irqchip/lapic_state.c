@@ -190,11 +190,18 @@ static void take_vectors(const struct kvm_lapic_state *state, u32 offset, unsign
 	}
 }
 
+/* Does the ID that user space sees have 32 bits? */
+static bool whole_id(const struct vitro_lapic *lapic)
+{
+	return vitro_lapic_x2apic(lapic) &&
+	       READ_ONCE(lapic->vcpu->vm->x2apic_api) & KVM_X2APIC_API_USE_32BIT_IDS;
+}
+
 /**
  * vitro_lapic_get_state() - KVM_GET_LAPIC
  * @vcpu:	vCPU whose mutex is held
  * @state:	filled with the registers as in the xAPIC page; the ID in its
- *		top byte in x2APIC mode, too
+ *		top byte in x2APIC mode, too, unless user space wants it whole
  *
  * Return: 0, or -EINVAL without an in-kernel APIC.
  */
@@ -214,7 +221,7 @@ int vitro_lapic_get_state(struct vitro_vcpu *vcpu, struct kvm_lapic_state *state
 	memset(state, 0, sizeof(*state));
 	for (offset = 0; offset < KVM_APIC_REG_SIZE; offset += LVT_STEP)
 		put_reg(state, offset, vitro_lapic_reg(lapic, offset));
-	put_reg(state, APIC_ID, vcpu->id << 24);
+	put_reg(state, APIC_ID, whole_id(lapic) ? vcpu->id : vcpu->id << 24);
 	put_reg(state, APIC_LVR, VITRO_LAPIC_VERSION);
 	put_reg(state, APIC_LDR, vitro_lapic_ldr(lapic));
 	put_reg(state, APIC_PROCPRI, vitro_lapic_ppr(lapic));
@@ -228,16 +235,16 @@ int vitro_lapic_get_state(struct vitro_vcpu *vcpu, struct kvm_lapic_state *state
 /**
  * vitro_lapic_set_state() - KVM_SET_LAPIC
  * @vcpu:	vCPU whose mutex is held; IA32_APIC_BASE tells the mode
- * @state:	registers; reserved bits are dropped, ID and version ignored
+ * @state:	registers; reserved bits are dropped, version ignored, and the ID if it has 8 bits
  *
- * Return: 0, or -EINVAL without an in-kernel APIC.
+ * Return: 0; -EINVAL without an in-kernel APIC, or if the 32-bit ID is another one's.
  */
 int vitro_lapic_set_state(struct vitro_vcpu *vcpu, const struct kvm_lapic_state *state)
 {
 	struct vitro_lapic *lapic = vcpu->lapic;
 	u32 offset;
 
-	if (!lapic)
+	if (!lapic || (whole_id(lapic) && take_reg(state, APIC_ID) != vcpu->id))
 		return -EINVAL;
 	vitro_lapic_timer_stop(lapic);
 	WRITE_ONCE(lapic->timer.expired, false);

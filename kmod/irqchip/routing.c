@@ -95,7 +95,7 @@ static int add_entry(const struct vitro_irqchip *chip, struct vitro_routes *rout
 		connect(routes, gsi, irqchip, pin);
 		return 0;
 	case KVM_IRQ_ROUTING_MSI:
-		if (route_used(route))
+		if (route_used(route) || !vitro_msi_valid(chip->vm, entry->u.msi.address_hi))
 			return -EINVAL;
 		route->msi = true;
 		route->address = (u64)entry->u.msi.address_hi << 32 | entry->u.msi.address_lo;
@@ -134,7 +134,8 @@ static void publish(struct vitro_irqchip *chip, struct vitro_routes *routes)
  * Context: process; takes vm->irq_lock, waits for readers of vm->srcu.
  * Return: 0; -EINVAL: too many, flags, a type that is not supported, a GSI,
  * controller or pin out of range, a GSI with two pins of a controller or with
- * a message and something else; or no interrupt controllers; -ENOMEM.
+ * a message and something else, a message's address that is not valid; or no interrupt
+ * controllers; -ENOMEM.
  */
 int vitro_set_gsi_routing(struct vitro_vm *vm, const struct kvm_irq_routing_entry *entries,
 			  u32 nr, u32 flags)

@@ -290,6 +290,9 @@ static void lowest_priority(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, all, 0xfU);
 }
 
+#define WHOLE_IDS	KVM_X2APIC_API_USE_32BIT_IDS
+#define NO_QUIRK	KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK
+
 static const struct msi_case {
 	const char *name;
 	u64 address;
@@ -297,6 +300,7 @@ static const struct msi_case {
 	int result;
 	u32 reached;	/* with vector 0x55 */
 	bool level;
+	u32 api;	/* of KVM_CAP_X2APIC_API */
 } msis[] = {
 	{ "fixed to 0", 0xfee00000, 0x0055, 1, 0x1, false },
 	{ "fixed to 2", 0xfee02000, 0x0055, 1, 0x4, false },
@@ -309,6 +313,14 @@ static const struct msi_case {
 	{ "SMI", 0xfee00000, 0x0255, -1, 0, false },
 	{ "illegal vector", 0xfee00000, 0x000f, -1, 0, false },
 	{ "offset instead of an address", 0x2000, 0x0055, 1, 0x4, false },
+	{ "8-bit ID, high half is ignored", 0x100fee02000, 0x0055, 1, 0x4, false },
+	{ "32-bit ID 2", 0xfee02000, 0x0055, 1, 0x4, false, WHOLE_IDS },
+	{ "32-bit ID 0x102", 0x100fee02000, 0x0055, -1, 0, false, WHOLE_IDS },
+	{ "32-bit ID 0xff is a broadcast", 0xfeeff000, 0x0055, 4, 0xf, false, WHOLE_IDS },
+	{ "32-bit broadcast", 0xffffff00feeff000, 0x0055, 4, 0xf, false, WHOLE_IDS },
+	{ "0xff is an ID", 0xfeeff000, 0x0055, -1, 0, false, NO_QUIRK },
+	{ "32-bit broadcast without the other", 0xffffff00feeff000, 0x0055, 4, 0xf, false,
+	  WHOLE_IDS | NO_QUIRK },
 };
 TEST_PARAMS(msis);
 
@@ -321,6 +333,7 @@ static void msi(struct kunit *test)
 	};
 
 	set_mode(test, FLAT);
+	vm->x2apic_api = p->api;
 	KUNIT_EXPECT_EQ(test, vitro_deliver_msi(vm, p->address, p->data), p->result);
 	KUNIT_EXPECT_EQ(test, reached(test, VECTOR), p->reached);
 	KUNIT_EXPECT_EQ(test, vector_set(vm->vcpus[0]->lapic->tmr, VECTOR), p->level);

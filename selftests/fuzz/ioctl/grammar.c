@@ -293,6 +293,7 @@ static const struct field enable_cap[] = {
 	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_MAX_VCPU_ID),
 	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_X86_DISABLE_EXITS),
 	F(struct kvm_enable_cap, args[0], BITS, 0x1f),
+	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_X2APIC_API),
 	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_EXCEPTION_PAYLOAD),
 	F(struct kvm_enable_cap, cap, SWITCH, KVM_CAP_X86_TRIPLE_FAULT_EVENT),
 	F(struct kvm_enable_cap, cap, SMALL, 240), F(struct kvm_enable_cap, args[0], SMALL, 26),
