@@ -350,8 +350,7 @@ static int change_slot(struct vitro_vm *vm, const struct vitro_memslot *old,
 			vitro_tdp_write_protect_slot(vm, new);
 	} else if (!log && old->dirty) {
 		vfree(old->dirty);
-		/* What was mapped page by page can be mapped large again. */
-		vitro_tdp_zap_gfns(vm, new->base_gfn, new->base_gfn + new->npages);
+		vitro_tdp_end_log(vm, new);
 	}
 	return 0;
 }

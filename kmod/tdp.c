@@ -344,6 +344,55 @@ bool vitro_tdp_write_protect_mask(struct vitro_vm *vm, u64 base_gfn, unsigned lo
 	return flush;
 }
 
+/* Give the leaves of [gfn, end) in a table of level 1 back what the log has taken. */
+static void unprotect(u64 *p, u64 gfn, u64 end)
+{
+	const struct vitro_tdp_format *fmt = tdp_format();
+	u64 entry;
+
+	for (; gfn < end; gfn++, p++) {
+		entry = READ_ONCE(*p);
+		/* If it fails, the processor has set the accessed bit: the next write faults. */
+		if (entry & TDP_HOST_WRITABLE && !(entry & fmt->write))
+			try_cmpxchg64(p, &entry, entry | fmt->write | fmt->dirty);
+	}
+}
+
+/**
+ * vitro_tdp_end_log() - map a slot as one that does not log
+ * @vm:   the VM
+ * @slot: a slot that has just ceased to log; no fault is in progress that knows it with the log
+ *
+ * Small pages that the host has in large ones are unmapped, so that the next access maps
+ * them large. The others stay, and can be written to.
+ *
+ * Context: process context, current->mm is vm->mm, vm->slots_lock held; takes mmu_lock.
+ */
+void vitro_tdp_end_log(struct vitro_vm *vm, const struct vitro_memslot *slot)
+{
+	u64 end = slot->base_gfn + slot->npages;
+	u64 gfn, next, *p;
+	DEFINE_TDP_GATHER(gather);
+	int level;
+
+	write_lock(&vm->mmu_lock);
+	for (gfn = slot->base_gfn; gfn < end; gfn = next) {
+		p = tdp_find(vm, gfn, &level);
+		/* All of the table of level 1, or of the larger hole or leaf. */
+		next = min((gfn | (tdp_pages(max(level, 2)) - 1)) + 1, end);
+		if (level > 1)
+			continue;
+		if (tdp_could_be_large(vm, slot, gfn))
+			tdp_zap_locked(vm, gfn, next, &gather);
+		else
+			unprotect(p, gfn, next);
+		tdp_relax(vm, &gather.flush);
+	}
+	tdp_gather_flush(vm, &gather);
+	write_unlock(&vm->mmu_lock);
+	tdp_gather_free(vm, &gather, true);
+}
+
 /**
  * tdp_age() - has the guest used a range of frames lately?
  * @vm:    the VM

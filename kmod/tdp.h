@@ -69,6 +69,7 @@ enum vitro_tdp_result vitro_tdp_fault(struct vitro_vcpu *vcpu, u64 gpa, u8 acces
 void vitro_tdp_zap_gfns(struct vitro_vm *vm, u64 start_gfn, u64 end_gfn);
 void vitro_tdp_zap_all(struct vitro_vm *vm);
 void vitro_tdp_write_protect_slot(struct vitro_vm *vm, const struct vitro_memslot *slot);
+void vitro_tdp_end_log(struct vitro_vm *vm, const struct vitro_memslot *slot);
 /*
  * write-protect the pages of a 64-page chunk whose bits are in @mask; mmu_lock held for
  * writing, caller flushes. Returns true if a flush is needed.

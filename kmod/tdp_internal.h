@@ -153,6 +153,7 @@ bool tdp_age(struct vitro_vm *vm, u64 start, u64 end, bool clear);
 
 /* tdp_map.c */
 void tdp_cache_free(struct vitro_vcpu *vcpu);
+bool tdp_could_be_large(struct vitro_vm *vm, const struct vitro_memslot *slot, u64 gfn);
 
 /* mmu_notifier.c */
 extern const struct mmu_notifier_ops vitro_mmu_notifier_ops;

@@ -202,10 +202,9 @@ struct host_entry {
 };
 
 /* Page tables are not freed while IRQs are off: freeing waits for an IPI or for RCU. */
-static struct host_entry host_entry(const struct tdp_fault *fault)
+static struct host_entry host_entry(struct mm_struct *mm, unsigned long hva)
 {
 	struct host_entry e = {};
-	unsigned long hva = fault->hva;
 	pgd_t pgd;
 	p4d_t p4d;
 	pud_t pud;
@@ -213,7 +212,7 @@ static struct host_entry host_entry(const struct tdp_fault *fault)
 	pte_t pte;
 
 	lockdep_assert_irqs_disabled();
-	pgd = READ_ONCE(*pgd_offset(fault->vm->mm, hva));
+	pgd = READ_ONCE(*pgd_offset(mm, hva));
 	if (!pgd_present(pgd))
 		return e;
 	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
@@ -260,31 +259,62 @@ static int host_level(const struct tdp_fault *fault)
 	if (fault->host_level)
 		return fault->host_level;
 	local_irq_save(flags);
-	e = host_entry(fault);
+	e = host_entry(fault->vm->mm, fault->hva);
 	local_irq_restore(flags);
 	return e.level && e.pfn == page_to_pfn(fault->page) ? e.level : 1;
 }
 
-/* The largest leaf that hardware, slot and host allow. */
-static int leaf_level(const struct tdp_fault *fault)
+/* The largest leaf that hardware and slot allow. */
+static int slot_level(const struct vitro_memslot *slot, u64 gfn)
 {
-	const struct vitro_memslot *slot = fault->slot;
 	u64 shift = (slot->hva >> PAGE_SHIFT) - slot->base_gfn;
 	int level = vitro_caps.tdp_1g ? 3 : vitro_caps.tdp_2m ? 2 : 1;
 
-	if (slot->dirty)
-		return 1;
-	if ((fault->access & VITRO_ACC_EXEC) && large_pages_not_executable())
-		return 1;
 	for (; level > 1; level--) {
 		u64 pages = tdp_pages(level);
-		u64 base = fault->gfn & ~(pages - 1);
+		u64 base = gfn & ~(pages - 1);
 
 		if (!(shift & (pages - 1)) && base >= slot->base_gfn &&
 		    base + pages <= slot->base_gfn + slot->npages)
 			break;
 	}
+	return level;
+}
+
+/* The largest leaf that hardware, slot and host allow. */
+static int leaf_level(const struct tdp_fault *fault)
+{
+	int level;
+
+	if (fault->slot->dirty)
+		return 1;
+	if ((fault->access & VITRO_ACC_EXEC) && large_pages_not_executable())
+		return 1;
+	level = slot_level(fault->slot, fault->gfn);
 	return level > 1 ? min(level, host_level(fault)) : 1;
+}
+
+/**
+ * tdp_could_be_large() - would a page be mapped large, did it fault now?
+ * @vm:   the VM
+ * @slot: covers @gfn, and does not log
+ * @gfn:  guest frame
+ *
+ * The host can change its mind at any time: for estimates only.
+ *
+ * Context: current->mm is vm->mm.
+ */
+bool tdp_could_be_large(struct vitro_vm *vm, const struct vitro_memslot *slot, u64 gfn)
+{
+	struct host_entry e;
+	unsigned long flags;
+
+	if (slot_level(slot, gfn) == 1)
+		return false;
+	local_irq_save(flags);
+	e = host_entry(vm->mm, vitro_slot_hva(slot, gfn));
+	local_irq_restore(flags);
+	return e.level > 1;
 }
 
 /* Does an invalidation overlap the leaf that is to be installed, or has one ended? */
@@ -469,7 +499,7 @@ static int get_page_sleeping(struct tdp_fault *fault)
 
 	/* Most pages that come here are new: no need to look for them twice. */
 	local_irq_disable();
-	e = host_entry(fault);
+	e = host_entry(fault->vm->mm, fault->hva);
 	local_irq_enable();
 	if (e.level && get_resident_page(fault))
 		return 0;
@@ -493,7 +523,7 @@ static bool map_present(struct tdp_fault *fault)
 	/* Who has announced a change may be freeing the page now: do not touch it. */
 	if (invalidated(fault, 1))
 		return false;
-	e = host_entry(fault);
+	e = host_entry(fault->vm->mm, fault->hva);
 	if (!e.level)
 		return false;
 	if (find_mapped_page(fault, e))

@@ -151,9 +151,11 @@ static void begin_while_mapped(struct kunit *test)
 	fault(test, 2, VITRO_ACC_WRITE);
 	fetch(test, buffer, bits);
 	KUNIT_EXPECT_EQ(test, bits[0], BIT(2));
-	/* The end: what was mapped page by page can be mapped large again. */
+	/* The end: what the host has in small pages stays mapped, and can be written to. */
 	KUNIT_ASSERT_EQ(test, test_slot(test, 3, 0, PAGES(NR_PAGES), hva, 0), 0);
-	KUNIT_EXPECT_EQ(test, tree_entry(test, 2, NULL), 0ULL);
+	KUNIT_EXPECT_NE(test, tree_entry(test, 1, NULL) & fmt->write, 0ULL);
+	KUNIT_EXPECT_NE(test, tree_entry(test, 2, NULL) & fmt->write, 0ULL);
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 3, NULL), 0ULL);
 	KUNIT_EXPECT_EQ(test, get_log(test, 3, buffer), -ENOENT);
 }
 
@@ -209,6 +211,34 @@ static void large_pages_are_split(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, level, 1);
 	KUNIT_EXPECT_EQ(test, tree_entry(test, 10, &level) & fmt->write, 0ULL);
 	KUNIT_EXPECT_EQ(test, tree_entry(test, 11, NULL), 0ULL);
+	/* The end: as the host has them, large again. */
+	KUNIT_ASSERT_EQ(test, test_slot(test, 3, 0, PAGES(512), hva, 0), 0);
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 9, NULL), 0ULL);
+	fault(test, 10, VITRO_ACC_READ);
+	KUNIT_EXPECT_NE(test, tree_entry(test, 9, &level) & fmt->write, 0ULL);
+	KUNIT_EXPECT_EQ(test, level, 2);
+}
+
+/*
+ * The end of a log touches its own slot only, and does not make writable what the host has
+ * read-only. The slot next to it, in the same table, goes on logging.
+ */
+static void end_of_one_slot(struct kunit *test)
+{
+	const struct vitro_tdp_format *fmt = &fake_backend.tdp;
+	unsigned long hva = make_slot(test, LOG), shared = test_map(test, PAGES(10));
+	int level;
+
+	KUNIT_ASSERT_EQ(test, test_slot(test, 4, PAGES(NR_PAGES), PAGES(10), shared, LOG), 0);
+	KUNIT_ASSERT_EQ(test, clear_user((void __user *)shared, PAGES(10)), 0UL);
+	fault(test, 99, VITRO_ACC_READ);
+	fault(test, 100, VITRO_ACC_READ);
+	*tdp_find(test_vm(test), 98, &level) = fmt->read | fmt->exec | fmt->user;
+	KUNIT_ASSERT_EQ(test, test_slot(test, 3, 0, PAGES(NR_PAGES), hva, 0), 0);
+	KUNIT_EXPECT_NE(test, tree_entry(test, 99, NULL) & fmt->write, 0ULL);
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 100, NULL) & fmt->write, 0ULL);
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 98, NULL) & fmt->write, 0ULL);
+	tdp_count(test_vm(test), 1, 1);		/* frame 98's */
 }
 
 static void log_survives_a_move(struct kunit *test)
@@ -263,6 +293,7 @@ static struct kunit_case dirty_cases[] = {
 	KUNIT_CASE(begin_while_mapped),
 	KUNIT_CASE(begin_with_all),
 	KUNIT_CASE(large_pages_are_split),
+	KUNIT_CASE(end_of_one_slot),
 	KUNIT_CASE(log_survives_a_move),
 	KUNIT_CASE(bad_arguments),
 	KUNIT_CASE(mark_is_bounded),
