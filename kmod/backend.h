@@ -25,6 +25,7 @@ struct vitro_caps {
 	char features[208];	/* names in use, for the log and VITRO_GET_INFO */
 	bool tdp_1g;		/* 1 GiB nested mappings */
 	bool tdp_2m;		/* 2 MiB nested mappings */
+	bool tdp_log;		/* the processor can log the pages whose dirty bit it sets */
 	bool has_umip;		/* UMIP can be offered to the guest */
 	bool has_invpcid;	/* INVPCID can be enabled for the guest */
 	bool has_rdtscp;	/* RDTSCP/RDPID can be enabled for the guest */
@@ -147,6 +148,13 @@ struct vitro_tdp_format {
  * @msr_filter_changed: vm->msr_filter has changed: no MSR that it forbids may be left
  *		that the guest reaches without an exit
  * @set_root:	nested page-table root (host-physical) has changed
+ * @log_alloc:	give the vCPU what the processor logs pages into, unless it has it: 0 or -ENOMEM.
+ *		Not by its thread; vm->lock held. These three: only where vitro_caps.tdp_log
+ * @log_start:	from the next entry on, the processor logs for the vCPU
+ * @log_empty:	IRQs off, on the CPU where the vCPU is loaded, or is being put or loaded; also
+ *		from an interrupt that its thread has taken. What has been logged goes to
+ *		vitro_log_pages(), and the processor begins anew, with so much room as the vCPU's
+ *		ring has. @put does it, too: a vCPU that is not loaded has nothing logged
  * @explain:	write what broke the last failed entry as lines of text
  * @dump:	log the hardware's state, rate-limited by the caller
  */
@@ -216,6 +224,9 @@ struct vitro_backend {
 	void (*cpuid_changed)(struct vitro_vcpu *vcpu);
 	void (*msr_filter_changed)(struct vitro_vcpu *vcpu);
 	void (*set_root)(struct vitro_vcpu *vcpu, u64 root_hpa);
+	int (*log_alloc)(struct vitro_vcpu *vcpu);
+	void (*log_start)(struct vitro_vcpu *vcpu);
+	void (*log_empty)(struct vitro_vcpu *vcpu);
 	void (*explain)(struct vitro_vcpu *vcpu, struct seq_buf *text);
 	void (*dump)(struct vitro_vcpu *vcpu);
 };

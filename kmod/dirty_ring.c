@@ -9,6 +9,10 @@
  * User space can write to a ring at any time. What is read from it decides which page
  * is made clean, of those that the slots have, and when; both are user space's business. How many
  * entries are in use is known from two counters that are not in the ring.
+ *
+ * Where the processor logs (vm->cpu_log), its log is emptied into the ring before anything else
+ * is entered. It has no more room than the ring then has, so pages of the log always find some:
+ * since it was emptied last, one page at most has been entered that the processor has not logged.
  */
 #include <linux/err.h>
 #include <linux/irqflags.h>
@@ -107,6 +111,24 @@ static u32 in_use(const struct vitro_dirty_ring *ring)
 }
 
 /**
+ * vitro_dirty_ring_room() - how many pages may a vCPU dirty until its ring counts as full?
+ * @vcpu: the vCPU
+ *
+ * Context: any.
+ * Return: the number; U32_MAX without a ring.
+ */
+u32 vitro_dirty_ring_room(const struct vitro_vcpu *vcpu)
+{
+	const struct vitro_dirty_ring *ring = &vcpu->dirty_ring;
+	u32 used;
+
+	if (!ring->nr)
+		return U32_MAX;
+	used = in_use(ring);
+	return used < ring->nr - RESERVED ? ring->nr - RESERVED - used : 0;
+}
+
+/**
  * vitro_dirty_ring_full() - does a vCPU have to stop until its ring has been emptied?
  * @vcpu: the vCPU
  *
@@ -114,11 +136,39 @@ static u32 in_use(const struct vitro_dirty_ring *ring)
  */
 bool vitro_dirty_ring_full(const struct vitro_vcpu *vcpu)
 {
-	return vcpu->dirty_ring.nr && in_use(&vcpu->dirty_ring) >= vcpu->dirty_ring.nr - RESERVED;
+	return !vitro_dirty_ring_room(vcpu);
 }
 
 /**
- * vitro_dirty_ring_push() - enter a page
+ * vitro_dirty_ring_enter() - enter a page, as it is
+ * @vcpu:   the vCPU
+ * @slot:   slot of the page
+ * @offset: of the page in it
+ *
+ * Context: IRQs off, on the CPU where the vCPU is loaded.
+ * Return: true; false if there is no room.
+ */
+bool vitro_dirty_ring_enter(struct vitro_vcpu *vcpu, const struct vitro_memslot *slot, u64 offset)
+{
+	struct vitro_dirty_ring *ring = &vcpu->dirty_ring;
+	bool room = in_use(ring) < ring->nr;
+	struct kvm_dirty_gfn *entry;
+
+	if (room) {
+		entry = entry_at(ring, ring->next);
+		entry->slot = slot->id;
+		entry->offset = offset;
+		/* User space may read the rest once it sees this. */
+		smp_store_release(&entry->flags, KVM_DIRTY_GFN_F_DIRTY);
+		WRITE_ONCE(ring->next, ring->next + 1);
+	}
+	if (vitro_dirty_ring_full(vcpu))
+		vitro_request(vcpu, VITRO_REQ_RING_FULL);
+	return room;
+}
+
+/**
+ * vitro_dirty_ring_push() - enter a page that vitro has written, or is about to let the guest write
  * @vm:     the VM
  * @slot:   slot of the page
  * @offset: of the page in it
@@ -131,28 +181,17 @@ bool vitro_dirty_ring_full(const struct vitro_vcpu *vcpu)
 bool vitro_dirty_ring_push(struct vitro_vm *vm, const struct vitro_memslot *slot, u64 offset)
 {
 	struct vitro_vcpu *vcpu = vitro_loaded_vcpu(vm);
-	struct vitro_dirty_ring *ring;
-	struct kvm_dirty_gfn *entry;
 	unsigned long flags;
 	bool room;
 
 	if (!vcpu)
 		return false;
-	ring = &vcpu->dirty_ring;
 	/* The thread may write to guest memory when it is scheduled out. */
 	local_irq_save(flags);
-	room = in_use(ring) < ring->nr;
-	if (room) {
-		entry = entry_at(ring, ring->next);
-		entry->slot = slot->id;
-		entry->offset = offset;
-		/* User space may read the rest once it sees this. */
-		smp_store_release(&entry->flags, KVM_DIRTY_GFN_F_DIRTY);
-		WRITE_ONCE(ring->next, ring->next + 1);
-	}
+	if (READ_ONCE(vm->cpu_log))
+		vitro_backend->log_empty(vcpu);
+	room = vitro_dirty_ring_enter(vcpu, slot, offset);
 	local_irq_restore(flags);
-	if (vitro_dirty_ring_full(vcpu))
-		vitro_request(vcpu, VITRO_REQ_RING_FULL);
 	return room;
 }
 
@@ -170,7 +209,7 @@ static bool clean_page(struct vitro_vm *vm, u32 id, u64 offset)
 	/* First the mark: a write after this faults and sets it again. */
 	if (!test_and_clear_bit(offset, slot->dirty))
 		return false;
-	return vitro_tdp_write_protect_mask(vm, slot->base_gfn + word * BITS_PER_LONG, bit);
+	return vitro_tdp_watch_mask(vm, slot->base_gfn + word * BITS_PER_LONG, bit);
 }
 
 static int reset_ring(struct vitro_vm *vm, struct vitro_dirty_ring *ring, bool *flush)
@@ -197,6 +236,10 @@ static int reset_ring(struct vitro_vm *vm, struct vitro_dirty_ring *ring, bool *
 /**
  * vitro_dirty_ring_reset() - KVM_RESET_DIRTY_RINGS
  * @vm: the VM
+ *
+ * What processors have logged and is in no ring yet needs no collecting: these pages are not
+ * marked, so they are left alone, or they come once more. As with KVM, who wants all in the
+ * rings has the vCPUs return to user space first.
  *
  * Context: process context; takes vm->slots_lock and mmu_lock.
  * Return: the number of entries that user space had taken, or -EINVAL if there are no rings.

@@ -27,8 +27,12 @@ void vitro_dirty_ring_free(struct vitro_vcpu *vcpu);
 struct page *vitro_dirty_ring_page(struct vitro_vcpu *vcpu, unsigned long i);
 /* Is there room for less than what happens before one looks again? */
 bool vitro_dirty_ring_full(const struct vitro_vcpu *vcpu);
+/* Pages until it is so; U32_MAX without a ring. */
+u32 vitro_dirty_ring_room(const struct vitro_vcpu *vcpu);
 
 /* memslot.c: a page that has not been dirty is now. Any context of a vCPU's thread. */
 bool vitro_dirty_ring_push(struct vitro_vm *vm, const struct vitro_memslot *slot, u64 offset);
+/* memslot.c: the same, of a page that the processor has logged. */
+bool vitro_dirty_ring_enter(struct vitro_vcpu *vcpu, const struct vitro_memslot *slot, u64 offset);
 
 #endif /* VITRO_DIRTY_RING_H */

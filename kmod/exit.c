@@ -383,6 +383,13 @@ static int exit_soft_int(struct vitro_vcpu *vcpu)
 	return 1;
 }
 
+/* The instruction that would have dirtied one page more is executed again. */
+static bool exit_log_full(struct vitro_vcpu *vcpu)
+{
+	vitro_backend->log_empty(vcpu);
+	return true;
+}
+
 static int exit_triple_fault(struct vitro_vcpu *vcpu)
 {
 	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
@@ -471,6 +478,7 @@ static const struct exit_handler handlers[VITRO_NR_EXITS] = {
 	[VITRO_EXIT_RESUME]	  = { enter_again, go_on },
 	[VITRO_EXIT_STEP]	  = { NULL, exit_step },
 	[VITRO_EXIT_SOFT_INT]	  = { NULL, exit_soft_int },
+	[VITRO_EXIT_LOG_FULL]	  = { exit_log_full, go_on },
 	[VITRO_EXIT_UNKNOWN]	  = { NULL, exit_unknown },
 };
 

@@ -42,6 +42,7 @@
 	X(RESUME,	resume)		\
 	X(STEP,		step)		\
 	X(SOFT_INT,	soft_int)	\
+	X(LOG_FULL,	log_full)	\
 	X(UNKNOWN,	unknown)
 
 enum vitro_exit_reason {
@@ -64,6 +65,7 @@ enum vitro_exit_reason {
  *		SVM, ...), to be answered with #UD. CACHE: INVD or WBINVD.
  *		MWAIT: MONITOR or MWAIT. STEP: the single step that a debugger wants
  *		has ended; exception.payload has the other DR6 bits. SOFT_INT: INT n or INT3.
+ *		LOG_FULL: the processor's log of dirty pages has no room left.
  * @insn_len:	bytes of the instruction that caused the exit; 0 where the
  *		processor does not tell (the common code then decodes it)
  * @cs_key:	where @insn_len is 0 in the inner loop: of equal keys, hardware reason, code segment and

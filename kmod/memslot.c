@@ -6,7 +6,7 @@
  * the set that it has found until it leaves its read-side section; a writer
  * publishes a new set and waits for the readers of the old one. From then on
  * no page fault is under way that knows the old set, so what a writer zaps or
- * write-protects after the wait stays so.
+ * watches after the wait stays so.
  */
 #include <linux/slab.h>
 #include <linux/srcu.h>
@@ -82,6 +82,22 @@ void vitro_memslots_free(struct vitro_vm *vm)
 	kvfree(slots);
 }
 
+/* Index of the first slot that begins above @gfn; the one before it may cover it. */
+static int first_above(const struct vitro_memslots *slots, u64 gfn)
+{
+	int low = 0, high = slots->nr;
+
+	while (low < high) {
+		int middle = (low + high) / 2;
+
+		if (slots->slots[middle].base_gfn > gfn)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
 /**
  * vitro_search_slot() - vitro_find_slot() where the last slot found is not it
  * @slots: the VM's slots
@@ -94,17 +110,8 @@ void vitro_memslots_free(struct vitro_vm *vm)
 struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn, u16 *gap)
 {
 	struct vitro_memslot *slot;
-	int low = 0, high = slots->nr;
+	int low = first_above(slots, gfn);
 
-	/* Find the first slot that begins above @gfn; the one before it may cover it. */
-	while (low < high) {
-		int middle = (low + high) / 2;
-
-		if (slots->slots[middle].base_gfn > gfn)
-			high = middle;
-		else
-			low = middle + 1;
-	}
 	if (!low)
 		return NULL;
 	slot = &slots->slots[low - 1];
@@ -140,6 +147,49 @@ void vitro_mark_dirty(struct vitro_vm *vm, const struct vitro_memslot *slot, u64
 		set_bit(offset, slot->dirty);
 	else if (!test_and_set_bit(offset, slot->dirty) && !vitro_dirty_ring_push(vm, slot, offset))
 		clear_bit(offset, slot->dirty);
+}
+
+static void log_page(struct vitro_vcpu *vcpu, const struct vitro_memslot *slot, u64 gfn)
+{
+	u64 offset = array_index_nospec(gfn - slot->base_gfn, slot->npages);
+
+	if (likely(!vcpu->vm->dirty_ring_nr))
+		set_bit(offset, slot->dirty);
+	else if (!test_and_set_bit(offset, slot->dirty))
+		/* The processor has been given no more room than the ring has. */
+		WARN_ON_ONCE(!vitro_dirty_ring_enter(vcpu, slot, offset));
+}
+
+/**
+ * vitro_log_pages() - enter pages that the processor has logged into the dirty log
+ * @vcpu: the vCPU that has written to them
+ * @gpas: their guest-physical addresses, the last one written first
+ * @n:    how many
+ *
+ * What no slot covers any more, or one that does not log, is passed over. A slot that is about to
+ * move still takes its pages.
+ *
+ * Context: as log_empty in struct vitro_backend.
+ */
+void vitro_log_pages(struct vitro_vcpu *vcpu, const u64 *gpas, unsigned int n)
+{
+	struct vitro_vm *vm = vcpu->vm;
+	int i, idx = srcu_read_lock(&vm->srcu);
+	struct vitro_memslots *slots = srcu_dereference(vm->memslots, &vm->srcu);
+	const struct vitro_memslot *slot = slots->slots;
+
+	while (n--) {
+		u64 gfn = gpas[n] >> PAGE_SHIFT;
+
+		/* Mostly it is the last one's. */
+		if (gfn - slot->base_gfn >= slot->npages) {
+			i = first_above(slots, gfn);
+			slot = &slots->slots[max(i - 1, 0)];
+		}
+		if (gfn - slot->base_gfn < slot->npages && slot->dirty)
+			log_page(vcpu, slot, gfn);
+	}
+	srcu_read_unlock(&vm->srcu, idx);
 }
 
 /* Highest guest-physical address that the nested tables and the host's processor allow, plus 1. */
@@ -280,6 +330,9 @@ static int replace(struct vitro_vm *vm, const struct vitro_memslot *old,
 		}
 		publish(vm, interim);
 		vitro_tdp_zap_gfns(vm, old->base_gfn, old->base_gfn + old->npages);
+		/* What has been written at the old place, while that is known. */
+		if (old->dirty)
+			vitro_collect_logs(vm);
 	}
 	publish(vm, final);
 	return 0;
@@ -347,12 +400,39 @@ static int change_slot(struct vitro_vm *vm, const struct vitro_memslot *old,
 	if (log && !old->dirty) {
 		/* What is in the log already may be written to until it is cleared. */
 		if (!all_dirty)
-			vitro_tdp_write_protect_slot(vm, new);
+			vitro_tdp_watch_slot(vm, new);
 	} else if (!log && old->dirty) {
 		vfree(old->dirty);
 		vitro_tdp_end_log(vm, new);
 	}
 	return 0;
+}
+
+/*
+ * Has the processors log, where they can, before the first page is watched: from now on no vCPU
+ * runs without. It stays so. With a failure, what some vCPUs have been given waits for the
+ * next attempt.
+ */
+static int begin_cpu_log(struct vitro_vm *vm)
+{
+	struct vitro_vcpu *vcpu;
+	int i, err = 0;
+
+	if (!vitro_caps.tdp_log)
+		return 0;
+	mutex_lock(&vm->lock);
+	if (vm->cpu_log)
+		goto unlock;
+	vitro_for_each_vcpu(i, vcpu, vm) {
+		err = vitro_backend->log_alloc(vcpu);
+		if (err)
+			goto unlock;
+	}
+	WRITE_ONCE(vm->cpu_log, true);
+	vitro_kick_all(vm, VITRO_REQ_LOG, true);
+unlock:
+	mutex_unlock(&vm->lock);
+	return err;
 }
 
 /**
@@ -364,8 +444,8 @@ static int change_slot(struct vitro_vm *vm, const struct vitro_memslot *old,
  * or have KVM_MEM_LOG_DIRTY_PAGES changed. When it returns, no vCPU uses what
  * was there before.
  *
- * Context: process context, current->mm is vm->mm; takes vm->slots_lock and
- *	    waits for readers of vm->srcu.
+ * Context: process context, current->mm is vm->mm; takes vm->lock, then vm->slots_lock,
+ *	    and waits for readers of vm->srcu.
  * Return: 0; -EINVAL for a bad argument, deletion of a slot that does not exist
  *	   or a change that is not possible; -EEXIST when it overlaps another
  *	   slot; -ENOMEM.
@@ -385,6 +465,11 @@ int vitro_set_memslot(struct vitro_vm *vm, const struct kvm_userspace_memory_reg
 	err = check_region(region);
 	if (err)
 		return err;
+	if (new.npages && new.flags & KVM_MEM_LOG_DIRTY_PAGES) {
+		err = begin_cpu_log(vm);
+		if (err)
+			return err;
+	}
 
 	mutex_lock(&vm->slots_lock);
 	found = slot_by_id(slots_for_writer(vm), new.id);
@@ -420,7 +505,7 @@ struct vitro_memslot *vitro_logged_slot(struct vitro_vm *vm, u32 id)
 }
 
 /*
- * Move the marks into the second buffer and write-protect the pages, so that
+ * Move the marks into the second buffer and watch the pages, so that
  * their next write is seen. A write through a translation that is not yet
  * flushed comes before user space reads the page whose mark it is given.
  */
@@ -434,7 +519,7 @@ static void fetch_dirty(struct vitro_vm *vm, struct vitro_memslot *slot)
 	for (i = 0; i < longs; i++) {
 		if (READ_ONCE(slot->dirty[i])) {
 			slot->dirty_shadow[i] = xchg(&slot->dirty[i], 0);
-			flush |= vitro_tdp_write_protect_mask(vm,
+			flush |= vitro_tdp_watch_mask(vm,
 							      slot->base_gfn + i * BITS_PER_LONG,
 							      slot->dirty_shadow[i]);
 		} else if (i % CLEAN_BATCH) {
@@ -476,6 +561,7 @@ int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log)
 		err = PTR_ERR(slot);
 		goto out;
 	}
+	vitro_collect_logs(vm);
 	if (!manual)
 		fetch_dirty(vm, slot);
 	marks = manual ? slot->dirty : slot->dirty_shadow;
@@ -514,9 +600,9 @@ static void clear_dirty(struct vitro_vm *vm, struct vitro_memslot *slot, size_t 
 		if (mask)
 			mask &= atomic_long_fetch_andnot(mask,
 							 (atomic_long_t *)&slot->dirty[first + i]);
-		/* What is not marked is write-protected already. */
+		/* What is not marked is watched already, or has been logged by a processor. */
 		if (mask)
-			flush |= vitro_tdp_write_protect_mask(vm, slot->base_gfn +
+			flush |= vitro_tdp_watch_mask(vm, slot->base_gfn +
 							      (first + i) * BITS_PER_LONG, mask);
 		tdp_relax(vm, &flush);
 	}
@@ -556,10 +642,12 @@ int vitro_clear_dirty_log(struct vitro_vm *vm, const struct kvm_clear_dirty_log 
 	}
 	first = array_index_nospec(log->first_page, slot->npages + 1) / BITS_PER_LONG;
 	longs = BITS_TO_LONGS(log->num_pages);
-	if (copy_from_user(slot->dirty_shadow, log->dirty_bitmap, longs * sizeof(long)))
+	if (copy_from_user(slot->dirty_shadow, log->dirty_bitmap, longs * sizeof(long))) {
 		err = -EFAULT;
-	else
-		clear_dirty(vm, slot, first, longs);
+		goto out;
+	}
+	vitro_collect_logs(vm);
+	clear_dirty(vm, slot, first, longs);
 out:
 	mutex_unlock(&vm->slots_lock);
 	return err;

@@ -67,6 +67,7 @@ int vitro_get_dirty_log(struct vitro_vm *vm, const struct kvm_dirty_log *log);
 struct vitro_memslot *vitro_logged_slot(struct vitro_vm *vm, u32 id);
 int vitro_clear_dirty_log(struct vitro_vm *vm, const struct kvm_clear_dirty_log *log);
 struct vitro_memslot *vitro_search_slot(struct vitro_memslots *slots, u64 gfn, u16 *gap);
+void vitro_log_pages(struct vitro_vcpu *vcpu, const u64 *gpas, unsigned int n);
 void vitro_mark_dirty(struct vitro_vm *vm, const struct vitro_memslot *slot, u64 gfn);
 
 /*

@@ -159,6 +159,49 @@ void vitro_flush_remote_tlbs(struct vitro_vm *vm)
 	vitro_kick_all(vm, VITRO_REQ_TLB_FLUSH, true);
 }
 
+static void empty_logs_here(void *data)
+{
+	struct vitro_vm *vm = data;
+	struct vitro_vcpu *vcpu;
+	int i;
+
+	vitro_for_each_vcpu(i, vcpu, vm)
+		if (READ_ONCE(vcpu->cpu) == raw_smp_processor_id())
+			vitro_backend->log_empty(vcpu);
+}
+
+/**
+ * vitro_collect_logs() - enter what the processors have logged for a VM's vCPUs into its dirty log
+ * @vm: the VM
+ *
+ * On return each page is marked that was written before the call. A vCPU that is loaded nowhere
+ * has nothing logged, and one that is loaded elsewhere meanwhile was put before, which empties
+ * its log as well. The others' CPUs have to look, also of those that are not in guest mode now: a
+ * request would be served at their next entry only.
+ *
+ * Context: process, no vCPU loaded by the caller.
+ */
+void vitro_collect_logs(struct vitro_vm *vm)
+{
+	struct cpumask *mask;
+	struct vitro_vcpu *vcpu;
+	int i, cpu, me;
+
+	if (!READ_ONCE(vm->cpu_log))
+		return;
+	me = get_cpu();
+	mask = this_cpu_cpumask_var_ptr(kick_mask);
+	cpumask_clear(mask);
+	vitro_for_each_vcpu(i, vcpu, vm) {
+		/* Pairs with vcpu.c: who sees it put sees the marks. */
+		cpu = smp_load_acquire(&vcpu->cpu);
+		if (cpu >= 0 && cpu != me)
+			cpumask_set_cpu(cpu, mask);
+	}
+	smp_call_function_many(mask, empty_logs_here, vm, true);
+	put_cpu();
+}
+
 /* A halted vCPU goes on when something can interrupt it. */
 static bool has_event(struct vitro_vcpu *vcpu)
 {
@@ -302,6 +345,8 @@ static int slow_requests(struct vitro_vcpu *vcpu)
 	}
 	if (vitro_take_request(vcpu, VITRO_REQ_INIT_SIPI))
 		init_sipi(vcpu);
+	if (vitro_take_request(vcpu, VITRO_REQ_LOG))
+		vitro_backend->log_start(vcpu);
 	if (vitro_take_request(vcpu, VITRO_REQ_MSR_FILTER))
 		vitro_backend->msr_filter_changed(vcpu);
 	if (vitro_take_request(vcpu, VITRO_REQ_STEAL))

@@ -16,7 +16,7 @@
 
 #include "tdp_internal.h"
 
-/* Pages mapped that are write-protected in one go under mmu_lock: some 100 microseconds. */
+/* Pages mapped that are watched in one go under mmu_lock: some 100 microseconds. */
 #define PROTECT_BATCH	(32 * TDP_ENTRIES)
 
 static u64 *alloc_table(struct vitro_vm *vm)
@@ -272,10 +272,9 @@ void tdp_relax(struct vitro_vm *vm, bool *flush)
 	write_lock(&vm->mmu_lock);
 }
 
-/* True if the processors must be flushed. mmu_lock held for writing. */
-static bool write_protect(struct vitro_vm *vm, u64 *p, int level)
+/* Take @bits from a leaf. True if the processors must be flushed. mmu_lock held for writing. */
+static bool watch(struct vitro_vm *vm, u64 *p, int level, u64 bits)
 {
-	const struct vitro_tdp_format *fmt = tdp_format();
 	u64 entry = READ_ONCE(*p);
 
 	if (!entry)
@@ -286,14 +285,14 @@ static bool write_protect(struct vitro_vm *vm, u64 *p, int level)
 		return true;
 	}
 	do {
-		if (!(entry & fmt->write))
+		if (!(entry & bits))
 			return false;
-	} while (!try_cmpxchg64(p, &entry, entry & ~(fmt->write | fmt->dirty)));
+	} while (!try_cmpxchg64(p, &entry, entry & ~bits));
 	return true;
 }
 
 /**
- * vitro_tdp_write_protect_slot() - make each page's next write fault
+ * vitro_tdp_watch_slot() - have each page's next write enter the log
  * @vm:   the VM
  * @slot: a slot that has just begun to log; no fault is in progress that knows
  *	  it without the log
@@ -302,17 +301,18 @@ static bool write_protect(struct vitro_vm *vm, u64 *p, int level)
  *
  * Context: process context, vm->slots_lock held; takes mmu_lock.
  */
-void vitro_tdp_write_protect_slot(struct vitro_vm *vm, const struct vitro_memslot *slot)
+void vitro_tdp_watch_slot(struct vitro_vm *vm, const struct vitro_memslot *slot)
 {
 	u64 end = slot->base_gfn + slot->npages;
 	struct tdp_iter it = { .vm = vm, .gfn = slot->base_gfn };
+	u64 bits = tdp_watched_bits();
 	bool flush = false;
 
 	write_lock(&vm->mmu_lock);
 	while (it.gfn < end) {
 		it.end = min(it.gfn + PROTECT_BATCH, end);
 		while (tdp_iter_next(&it))
-			flush |= write_protect(vm, it.entry, it.level);
+			flush |= watch(vm, it.entry, it.level, bits);
 		tdp_relax(vm, &flush);
 	}
 	if (flush)
@@ -321,16 +321,17 @@ void vitro_tdp_write_protect_slot(struct vitro_vm *vm, const struct vitro_memslo
 }
 
 /**
- * vitro_tdp_write_protect_mask() - make the next write to some pages fault
+ * vitro_tdp_watch_mask() - have the next write to some pages enter the log
  * @vm:       the VM
  * @base_gfn: the frame that bit 0 of @mask stands for
- * @mask:     frames to write-protect
+ * @mask:     frames to watch
  *
  * Context: vm->mmu_lock held for writing; does not sleep.
  * Return: true if the caller must flush.
  */
-bool vitro_tdp_write_protect_mask(struct vitro_vm *vm, u64 base_gfn, unsigned long mask)
+bool vitro_tdp_watch_mask(struct vitro_vm *vm, u64 base_gfn, unsigned long mask)
 {
+	u64 bits = tdp_watched_bits();
 	bool flush = false;
 	unsigned int bit;
 	int level;
@@ -339,7 +340,7 @@ bool vitro_tdp_write_protect_mask(struct vitro_vm *vm, u64 base_gfn, unsigned lo
 	lockdep_assert_held_write(&vm->mmu_lock);
 	for_each_set_bit(bit, &mask, BITS_PER_LONG) {
 		p = tdp_find(vm, base_gfn + bit, &level);
-		flush |= write_protect(vm, p, level);
+		flush |= watch(vm, p, level, bits);
 	}
 	return flush;
 }
@@ -364,7 +365,8 @@ static void unprotect(u64 *p, u64 gfn, u64 end)
  * @slot: a slot that has just ceased to log; no fault is in progress that knows it with the log
  *
  * Small pages that the host has in large ones are unmapped, so that the next access maps
- * them large. The others stay, and can be written to.
+ * them large. The others stay, and can be written to: where the processor logs, the next
+ * write to a page that is still watched is logged, and passed over.
  *
  * Context: process context, current->mm is vm->mm, vm->slots_lock held; takes mmu_lock.
  */
@@ -380,11 +382,9 @@ void vitro_tdp_end_log(struct vitro_vm *vm, const struct vitro_memslot *slot)
 		p = tdp_find(vm, gfn, &level);
 		/* All of the table of level 1, or of the larger hole or leaf. */
 		next = min((gfn | (tdp_pages(max(level, 2)) - 1)) + 1, end);
-		if (level > 1)
-			continue;
-		if (tdp_could_be_large(vm, slot, gfn))
+		if (level == 1 && tdp_could_be_large(vm, slot, gfn))
 			tdp_zap_locked(vm, gfn, next, &gather);
-		else
+		else if (level == 1 && !vitro_caps.tdp_log)
 			unprotect(p, gfn, next);
 		tdp_relax(vm, &gather.flush);
 	}

@@ -4,7 +4,7 @@
  * tree of four levels shared by all its vCPUs.
  *
  * vm->mmu_lock: faults hold it for reading and install entries by
- * compare-and-exchange; whoever removes or write-protects entries holds it
+ * compare-and-exchange; whoever removes or watches entries holds it
  * for writing and flushes before the pages they led to can be reused.
  */
 #ifndef VITRO_TDP_H
@@ -68,13 +68,13 @@ enum vitro_tdp_result vitro_tdp_fault(struct vitro_vcpu *vcpu, u64 gpa, u8 acces
 /* process context; they take mmu_lock and flush */
 void vitro_tdp_zap_gfns(struct vitro_vm *vm, u64 start_gfn, u64 end_gfn);
 void vitro_tdp_zap_all(struct vitro_vm *vm);
-void vitro_tdp_write_protect_slot(struct vitro_vm *vm, const struct vitro_memslot *slot);
+void vitro_tdp_watch_slot(struct vitro_vm *vm, const struct vitro_memslot *slot);
 void vitro_tdp_end_log(struct vitro_vm *vm, const struct vitro_memslot *slot);
 /*
- * write-protect the pages of a 64-page chunk whose bits are in @mask; mmu_lock held for
+ * watch the pages of a 64-page chunk whose bits are in @mask; mmu_lock held for
  * writing, caller flushes. Returns true if a flush is needed.
  */
-bool vitro_tdp_write_protect_mask(struct vitro_vm *vm, u64 base_gfn, unsigned long mask);
+bool vitro_tdp_watch_mask(struct vitro_vm *vm, u64 base_gfn, unsigned long mask);
 
 /* run.c: all vCPUs of the VM drop their nested translations; returns when none uses old ones */
 void vitro_flush_remote_tlbs(struct vitro_vm *vm);

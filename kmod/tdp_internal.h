@@ -40,6 +40,18 @@ static inline const struct vitro_tdp_format *tdp_format(void)
 	return &vitro_backend->tdp;
 }
 
+/*
+ * A watched page is one whose next write enters the dirty log. Its leaf lacks these: it is
+ * write-protected, or the processor logs the page when it sets the dirty bit. A leaf that has them
+ * in a slot that logs belongs to a page that is marked, or that a processor has logged.
+ */
+static inline u64 tdp_watched_bits(void)
+{
+	const struct vitro_tdp_format *fmt = tdp_format();
+
+	return vitro_caps.tdp_log ? fmt->dirty : fmt->write | fmt->dirty;
+}
+
 /* 4 KiB frames that an entry of @level covers. */
 static inline u64 tdp_pages(int level)
 {

@@ -346,10 +346,10 @@ static u64 make_leaf(const struct tdp_fault *fault, int level)
 		leaf |= fmt->exec;
 
 	if (fault->writable) {
-		leaf |= TDP_HOST_WRITABLE;
-		/* With a log, only what is being written becomes writable. */
-		if (!fault->slot->dirty || (fault->access & VITRO_ACC_WRITE))
-			leaf |= fmt->write | fmt->dirty;
+		leaf |= TDP_HOST_WRITABLE | fmt->write | fmt->dirty;
+		/* With a log, all but what is being written is watched. */
+		if (fault->slot->dirty && !(fault->access & VITRO_ACC_WRITE))
+			leaf &= ~tdp_watched_bits();
 	}
 	return leaf;
 }
@@ -394,7 +394,7 @@ static enum map_result set_leaf(const struct tdp_fault *fault, u64 *p, u64 old, 
 	 */
 	if (fault->writable && !folio_test_dirty(page_folio(fault->page)))
 		folio_mark_dirty(page_folio(fault->page));
-	if (leaf & tdp_format()->write)
+	if (fault->access & VITRO_ACC_WRITE)
 		vitro_mark_dirty(fault->vm, fault->slot, fault->gfn);
 	return MAP_DONE;
 }

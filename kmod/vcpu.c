@@ -108,7 +108,8 @@ static void sched_out(struct preempt_notifier *notifier, struct task_struct *nex
 	vcpu->stats.preemptions++;
 	vitro_steal_preempted(vcpu);
 	static_call(vitro_put)(vcpu);
-	WRITE_ONCE(vcpu->cpu, -1);
+	/* Pairs with vitro_collect_logs(). */
+	smp_store_release(&vcpu->cpu, -1);
 }
 
 static struct preempt_ops vitro_preempt_ops = {
@@ -168,7 +169,7 @@ void vitro_vcpu_put(struct vitro_vcpu *vcpu)
 {
 	preempt_disable();
 	static_call(vitro_put)(vcpu);
-	WRITE_ONCE(vcpu->cpu, -1);
+	smp_store_release(&vcpu->cpu, -1);	/* as in sched_out() */
 	preempt_notifier_unregister(&vcpu->preempt_notifier);
 	preempt_enable();
 }
@@ -353,6 +354,9 @@ static struct file *publish(struct vitro_vm *vm, struct vitro_vcpu *vcpu)
 	snprintf(name, sizeof(name), "vitro-vcpu:%u", vcpu->id);
 	mutex_lock(&vm->lock);
 	err = check_new_vcpu(vm, vcpu);
+	/* A slot may have begun to log. */
+	if (!err && vm->cpu_log)
+		err = vitro_backend->log_alloc(vcpu);
 	if (err) {
 		file = ERR_PTR(err);
 		goto unlock;
@@ -366,6 +370,8 @@ static struct file *publish(struct vitro_vm *vm, struct vitro_vcpu *vcpu)
 	vm->vcpus[vcpu->index] = vcpu;
 	/* A filter may have come since the vCPU was made. */
 	vitro_request(vcpu, VITRO_REQ_MSR_FILTER);
+	if (vm->cpu_log)
+		vitro_request(vcpu, VITRO_REQ_LOG);
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);	/* pairs with vitro_nr_vcpus() */
 unlock:
 	mutex_unlock(&vm->lock);

@@ -67,6 +67,7 @@ enum vitro_request {
 	VITRO_REQ_STEAL,	/* the steal-time page must be written anew */
 	VITRO_REQ_PV_EOI,	/* the page of PV EOI is not there for an offer */
 	VITRO_REQ_RING_FULL,	/* report KVM_EXIT_DIRTY_RING_FULL until it is not */
+	VITRO_REQ_LOG,		/* have the processor log dirty pages */
 };
 
 /* vcpu->mode; see vitro_vcpu_kick() for the handshake. */
@@ -480,6 +481,7 @@ void vitro_vcpu_kick(struct vitro_vcpu *vcpu);
 void vitro_vcpu_wake(struct vitro_vcpu *vcpu);
 bool vitro_vcpu_runnable(struct vitro_vcpu *vcpu);
 void vitro_kick_all(struct vitro_vm *vm, enum vitro_request req, bool wait);
+void vitro_collect_logs(struct vitro_vm *vm);
 
 /* events.c */
 void vitro_queue_exception(struct vitro_vcpu *vcpu, u8 vector);

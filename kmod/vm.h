@@ -52,6 +52,7 @@ struct vitro_vm {
 	struct vitro_memslots __rcu *memslots;
 	u32 dirty_log_options;		/* KVM_DIRTY_LOG_*; written under lock */
 	u32 dirty_ring_nr;		/* lock: entries of each vCPU's ring; 0: bitmaps */
+	bool cpu_log;			/* set once under lock: processors log what vCPUs dirty */
 	struct vitro_msr_filter __rcu *msr_filter; /* NULL: all is allowed */
 	u32 user_msr_reasons;		/* KVM_MSR_EXIT_REASON_*; written under lock */
 	struct vitro_iobus __rcu *buses[VITRO_NR_BUSES];

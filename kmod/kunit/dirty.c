@@ -5,6 +5,7 @@
  */
 #include <linux/uaccess.h>
 
+#include "../dirty_ring.h"
 #include "fake_backend.h"
 #include "tree.h"
 
@@ -241,6 +242,90 @@ static void end_of_one_slot(struct kunit *test)
 	tdp_count(test_vm(test), 1, 1);		/* frame 98's */
 }
 
+/* A processor that logs, and its format. */
+static const struct vitro_tdp_format *choose_log(void)
+{
+	fake_backend.tdp = vitro_vmx_backend.tdp;
+	vitro_caps.tdp_log = true;
+	return &fake_backend.tdp;
+}
+
+static void processor_logs(struct kunit *test)
+{
+	unsigned long buffer = test_map(test, PAGE_SIZE), bits[2];
+	const u64 logged[] = { PAGES(NR_PAGES), PAGES(99), PAGES(5) + 8, PAGES(5), ~0ULL, 0 };
+	const struct vitro_tdp_format *fmt = choose_log();
+	const u64 both = fmt->write | fmt->dirty;
+
+	make_slot(test, LOG);
+	KUNIT_EXPECT_TRUE(test, test_vm(test)->cpu_log);
+	KUNIT_EXPECT_TRUE(test, test_bit(VITRO_REQ_LOG, &test_vcpu(test)->requests));
+	KUNIT_EXPECT_EQ(test, to_fake(test_vcpu(test))->log_allocs, 1U);
+	fault(test, 5, VITRO_ACC_READ);
+	fault(test, 70, VITRO_ACC_WRITE);
+	/* What has only been read can be written to, and is not marked yet. */
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 5, NULL) & both, fmt->write);
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 70, NULL) & both, both);
+	fetch(test, buffer, bits);
+	KUNIT_EXPECT_EQ(test, bits[0], 0UL);
+	KUNIT_EXPECT_EQ(test, bits[1], BIT(70 - 64));
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 70, NULL) & both, fmt->write);
+	KUNIT_EXPECT_TRUE(test, test_bit(VITRO_REQ_TLB_FLUSH, &test_vcpu(test)->requests));
+	/* Others' pages, and none at all, are passed over. */
+	vitro_log_pages(test_vcpu(test), logged, ARRAY_SIZE(logged));
+	fetch(test, buffer, bits);
+	KUNIT_EXPECT_EQ(test, bits[0], BIT(0) | BIT(5));
+	KUNIT_EXPECT_EQ(test, bits[1], BIT(99 - 64));
+}
+
+static void processor_logs_what_is_mapped(struct kunit *test)
+{
+	const struct vitro_tdp_format *fmt = choose_log();
+	const u64 both = fmt->write | fmt->dirty, gpa = PAGES(1);
+	unsigned long hva;
+
+	hva = make_slot(test, 0);
+	KUNIT_EXPECT_FALSE(test, test_vm(test)->cpu_log);
+	/* Nothing of what does not log is ever logged. */
+	fault(test, 1, VITRO_ACC_READ);
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 1, NULL) & both, both);
+	vitro_log_pages(test_vcpu(test), &gpa, 1);
+	/* No memory for a vCPU: all is as before. */
+	to_fake(test_vcpu(test))->log_error = -ENOMEM;
+	KUNIT_EXPECT_EQ(test, test_slot(test, 3, 0, PAGES(NR_PAGES), hva, LOG), -ENOMEM);
+	KUNIT_EXPECT_FALSE(test, test_vm(test)->cpu_log);
+	KUNIT_EXPECT_FALSE(test, test_bit(VITRO_REQ_LOG, &test_vcpu(test)->requests));
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 1, NULL) & both, both);
+	to_fake(test_vcpu(test))->log_error = 0;
+	KUNIT_ASSERT_EQ(test, test_slot(test, 3, 0, PAGES(NR_PAGES), hva, LOG), 0);
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 1, NULL) & both, fmt->write);
+	KUNIT_ASSERT_EQ(test, test_slot(test, 3, 0, PAGES(NR_PAGES), hva, 0), 0);
+	KUNIT_EXPECT_NE(test, tree_entry(test, 1, NULL) & fmt->write, 0ULL);
+	vitro_log_pages(test_vcpu(test), &gpa, 1);
+}
+
+/* With rings, in the order of the writes, and each page once. */
+static void processor_logs_into_ring(struct kunit *test)
+{
+	const u64 first[] = { PAGES(9), PAGES(8), PAGES(7) }, second[] = { PAGES(8), PAGES(10) };
+	static const u64 order[] = { 7, 8, 9, 10 };
+	struct vitro_vcpu *vcpu = test_vcpu(test);
+	struct vitro_dirty_ring *ring = &vcpu->dirty_ring;
+	int i;
+
+	choose_log();
+	test_vm(test)->dirty_ring_nr = VITRO_DIRTY_RING_MIN;
+	KUNIT_ASSERT_EQ(test, vitro_dirty_ring_alloc(vcpu), 0);
+	make_slot(test, LOG);
+	KUNIT_EXPECT_EQ(test, vitro_dirty_ring_room(vcpu), VITRO_DIRTY_RING_MIN - 64);
+	vitro_log_pages(vcpu, first, ARRAY_SIZE(first));
+	vitro_log_pages(vcpu, second, ARRAY_SIZE(second));
+	KUNIT_EXPECT_EQ(test, ring->next, 4U);
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		KUNIT_EXPECT_EQ(test, ring->entries[i].offset, order[i]);
+	KUNIT_EXPECT_EQ(test, vitro_dirty_ring_room(vcpu), VITRO_DIRTY_RING_MIN - 64 - 4);
+}
+
 static void log_survives_a_move(struct kunit *test)
 {
 	unsigned long buffer = test_map(test, PAGE_SIZE), bits[2], hva;
@@ -294,6 +379,9 @@ static struct kunit_case dirty_cases[] = {
 	KUNIT_CASE(begin_with_all),
 	KUNIT_CASE(large_pages_are_split),
 	KUNIT_CASE(end_of_one_slot),
+	KUNIT_CASE(processor_logs),
+	KUNIT_CASE(processor_logs_what_is_mapped),
+	KUNIT_CASE(processor_logs_into_ring),
 	KUNIT_CASE(log_survives_a_move),
 	KUNIT_CASE(bad_arguments),
 	KUNIT_CASE(mark_is_bounded),

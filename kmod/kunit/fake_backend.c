@@ -240,6 +240,12 @@ static void fake_set_root(struct vitro_vcpu *vcpu, u64 root_hpa)
 {
 }
 
+static int fake_log_alloc(struct vitro_vcpu *vcpu)
+{
+	to_fake(vcpu)->log_allocs++;
+	return to_fake(vcpu)->log_error;
+}
+
 static void fake_explain(struct vitro_vcpu *vcpu, struct seq_buf *text)
 {
 }
@@ -302,6 +308,9 @@ struct vitro_backend fake_backend = {
 	.end_halt		= fake_end_halt,
 	.cpuid_changed		= fake_no_vcpu,
 	.set_root		= fake_set_root,
+	.log_alloc		= fake_log_alloc,
+	.log_start		= fake_no_vcpu,
+	.log_empty		= fake_no_vcpu,
 	.explain		= fake_explain,
 	.dump			= fake_no_vcpu,
 };

@@ -30,6 +30,7 @@ enum fake_injection {
  * @tpr, @irr_class: the last update_tpr()
  * @skipped:	bytes of the last skip()
  * @halts_ended: calls of end_halt()
+ * @log_allocs, @log_error: calls of log_alloc(), and what it returns
  */
 struct fake_vcpu {
 	struct vitro_vcpu vcpu;
@@ -51,6 +52,8 @@ struct fake_vcpu {
 	int irr_class;
 	unsigned int skipped;
 	unsigned int halts_ended;
+	unsigned int log_allocs;
+	int log_error;
 };
 
 extern struct vitro_backend fake_backend;

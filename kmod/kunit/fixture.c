@@ -86,7 +86,8 @@ static void free_vm(struct vitro_vm *vm)
  * test_init_vm() - start of a case that needs a VM
  * @test: the case; @test->priv becomes its struct test_env
  *
- * The nested page tables have AMD's format unless the case chooses otherwise.
+ * The nested page tables have AMD's format, and no processor logs, unless the case chooses
+ * otherwise.
  *
  * Return: 0 or -errno.
  */
@@ -99,6 +100,7 @@ int test_init_vm(struct kunit *test)
 		return -ENOMEM;
 	test->priv = env;
 	fake_backend.tdp = vitro_svm_backend.tdp;
+	vitro_caps.tdp_log = false;
 
 	/* Held twice: a failed assertion ends the thread, which puts the mm that it uses. */
 	env->mm = loader_mm;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Nested page tables as a whole: zapping, write protection, ageing, on trees
+ * Nested page tables as a whole: zapping, watching, ageing, on trees
  * made by hand in both formats.
  */
 #include "fake_backend.h"
@@ -13,8 +13,10 @@
 static const struct format_case {
 	const char *name;
 	const struct vitro_backend *backend;
+	bool log;
 } formats[] = {
 	{ "EPT", &vitro_vmx_backend },
+	{ "EPT, page-modification logging", &vitro_vmx_backend, true },
 	{ "NPT", &vitro_svm_backend },
 };
 TEST_PARAMS(formats);
@@ -24,7 +26,17 @@ static const struct vitro_tdp_format *choose_format(struct kunit *test)
 	const struct format_case *p = test->param_value;
 
 	fake_backend.tdp = p->backend->tdp;
+	vitro_caps.tdp_log = p->log;
 	return &fake_backend.tdp;
+}
+
+/* What a page loses when it is watched: a processor that logs lets it be written to. */
+static u64 watched(struct kunit *test)
+{
+	const struct format_case *p = test->param_value;
+	const struct vitro_tdp_format *fmt = &fake_backend.tdp;
+
+	return p->log ? fmt->dirty : fmt->write | fmt->dirty;
 }
 
 /* Each format has what the code relies on. */
@@ -171,7 +183,7 @@ static void fifth_level(struct kunit *test)
 			__sme_set(__pa(five ? vm->tdp.top : vm->tdp.root)));
 }
 
-static void write_protect(struct kunit *test)
+static void watch_slot(struct kunit *test)
 {
 	const struct vitro_tdp_format *fmt = choose_format(test);
 	struct vitro_memslot slot = { .base_gfn = 0, .npages = 4 * GFN_2M };
@@ -182,21 +194,23 @@ static void write_protect(struct kunit *test)
 	before = *page;
 	tree_plant(test, GFN_2M, 2);
 	tree_plant(test, 4 * GFN_2M, 2);
-	vitro_tdp_write_protect_slot(vm, &slot);
-	/* Pages become read-only and clean, large ones go, what is beyond stays. */
-	KUNIT_EXPECT_EQ(test, *page, before & ~(fmt->write | fmt->dirty));
+	vitro_tdp_watch_slot(vm, &slot);
+	/* Pages become clean, large ones go, what is beyond stays. */
+	KUNIT_EXPECT_EQ(test, *page, before & ~watched(test));
 	KUNIT_EXPECT_EQ(test, tree_entry(test, GFN_2M, NULL), 0ULL);
-	KUNIT_EXPECT_NE(test, tree_entry(test, 4 * GFN_2M, NULL) & fmt->write, 0ULL);
+	KUNIT_EXPECT_EQ(test, tree_entry(test, 4 * GFN_2M, NULL) & (fmt->write | fmt->dirty),
+			fmt->write | fmt->dirty);
 	KUNIT_EXPECT_EQ(test, vm->stats.remote_tlb_flushes, 1ULL);
 	KUNIT_EXPECT_EQ(test, vm->stats.tdp_pages_2m, 1ULL);
 	/* Nothing more to do: nobody is disturbed. */
-	vitro_tdp_write_protect_slot(vm, &slot);
+	vitro_tdp_watch_slot(vm, &slot);
 	KUNIT_EXPECT_EQ(test, vm->stats.remote_tlb_flushes, 1ULL);
 }
 
-static void write_protect_mask(struct kunit *test)
+static void watch_mask(struct kunit *test)
 {
 	const struct vitro_tdp_format *fmt = choose_format(test);
+	const u64 bits = fmt->write | fmt->dirty;
 	struct vitro_vm *vm = test_vm(test);
 	const u64 base = 128;
 	int i;
@@ -205,15 +219,14 @@ static void write_protect_mask(struct kunit *test)
 		if (i != 10)
 			tree_plant(test, base + i, 1);
 	write_lock(&vm->mmu_lock);
-	KUNIT_EXPECT_FALSE(test, vitro_tdp_write_protect_mask(vm, base, 0));
-	KUNIT_EXPECT_FALSE(test, vitro_tdp_write_protect_mask(vm, base, BIT(10)));
-	KUNIT_EXPECT_TRUE(test, vitro_tdp_write_protect_mask(vm, base,
-							     BIT(0) | BIT(10) | BIT(63)));
-	KUNIT_EXPECT_FALSE(test, vitro_tdp_write_protect_mask(vm, base, BIT(0) | BIT(63)));
+	KUNIT_EXPECT_FALSE(test, vitro_tdp_watch_mask(vm, base, 0));
+	KUNIT_EXPECT_FALSE(test, vitro_tdp_watch_mask(vm, base, BIT(10)));
+	KUNIT_EXPECT_TRUE(test, vitro_tdp_watch_mask(vm, base, BIT(0) | BIT(10) | BIT(63)));
+	KUNIT_EXPECT_FALSE(test, vitro_tdp_watch_mask(vm, base, BIT(0) | BIT(63)));
 	write_unlock(&vm->mmu_lock);
 	for (i = 0; i < 64; i++)
-		KUNIT_EXPECT_EQ(test, !!(tree_entry(test, base + i, NULL) & fmt->write),
-				i != 0 && i != 10 && i != 63);
+		KUNIT_EXPECT_EQ(test, tree_entry(test, base + i, NULL) & bits,
+				i == 10 ? 0 : i && i != 63 ? bits : bits & ~watched(test));
 }
 
 static void ageing(struct kunit *test)
@@ -243,8 +256,8 @@ static struct kunit_case tdp_cases[] = {
 	KUNIT_CASE(indices),
 	KUNIT_CASE_PARAM(zap, zaps_gen_params),
 	KUNIT_CASE(fifth_level),
-	KUNIT_CASE_PARAM(write_protect, formats_gen_params),
-	KUNIT_CASE_PARAM(write_protect_mask, formats_gen_params),
+	KUNIT_CASE_PARAM(watch_slot, formats_gen_params),
+	KUNIT_CASE_PARAM(watch_mask, formats_gen_params),
 	KUNIT_CASE_PARAM(ageing, formats_gen_params),
 	{}
 };

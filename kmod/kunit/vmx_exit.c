@@ -82,7 +82,7 @@ static const struct reason_case {
 	{ "UMWAIT", 67, VITRO_EXIT_UD_INSN, 3 },
 	{ "not asked for: SIPI", 4, VITRO_EXIT_UNKNOWN, 0 },
 	{ "not asked for: RDTSC", 16, VITRO_EXIT_UNKNOWN, 0 },
-	{ "not asked for: page-modification log", 62, VITRO_EXIT_UNKNOWN, 0 },
+	{ "page-modification log full", 62, VITRO_EXIT_LOG_FULL, 0 },
 	{ "unknown: 69 and more", 80, VITRO_EXIT_UNKNOWN, 0 },
 	{ "unknown: wild", 0xffff, VITRO_EXIT_UNKNOWN, 0 },
 };
@@ -100,6 +100,7 @@ static void reason(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, exit.hw_reason, (u64)p->number);
 	/* The qualification only where it means something. */
 	KUNIT_EXPECT_EQ(test, exit.hw_info, p->reason == VITRO_EXIT_UNKNOWN ||
+					    p->reason == VITRO_EXIT_LOG_FULL ||
 					    p->reason == VITRO_EXIT_INVLPG ? 0x1234ULL : 0ULL);
 }
 
@@ -397,11 +398,37 @@ static void interrupted_delivery(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, vmx->inject.insn_len, 2U);
 }
 
-static void iret_unblocked_nmis(struct kunit *test)
+/* Also when the page-modification log was full. */
+static void delivery_filled_log(struct kunit *test)
 {
 	struct vitro_vmx *vmx = test->priv;
 
-	decode(vmx, EXIT_REASON_EPT_VIOLATION, 0x181 | BIT(12));
+	fake_vmcs[IDT_VECTORING_INFO_FIELD] = INFO(EXT_INTR, 0x51);
+	/* The qualification tells nothing then. */
+	decode(vmx, EXIT_REASON_PML_FULL, BIT(12));
+	KUNIT_EXPECT_TRUE(test, vmx->vcpu.events.irq.injected);
+	KUNIT_EXPECT_EQ(test, vmx->vcpu.events.irq.vector, 0x51);
+	KUNIT_EXPECT_FALSE(test, vmx_get_nmi_mask(&vmx->vcpu));
+}
+
+static const struct unblocking_case {
+	const char *name;
+	u32 number;
+	u64 qualification;
+} unblockings[] = {
+	{ "EPT violation", EXIT_REASON_EPT_VIOLATION, 0x181 },
+	{ "page-modification log full", EXIT_REASON_PML_FULL, 0 },
+};
+TEST_PARAMS(unblockings);
+
+static void iret_unblocked_nmis(struct kunit *test)
+{
+	const struct unblocking_case *p = test->param_value;
+	struct vitro_vmx *vmx = test->priv;
+
+	decode(vmx, p->number, p->qualification);
+	KUNIT_EXPECT_FALSE(test, vmx_get_nmi_mask(&vmx->vcpu));
+	decode(vmx, p->number, p->qualification | BIT(12));
 	KUNIT_EXPECT_TRUE(test, vmx_get_nmi_mask(&vmx->vcpu));
 	KUNIT_EXPECT_EQ(test, fake_vmcs[GUEST_INTERRUPTIBILITY_INFO],
 			(unsigned long long)GUEST_INTR_STATE_NMI);
@@ -524,7 +551,8 @@ static struct kunit_case vmx_exit_cases[] = {
 	KUNIT_CASE(int1_has_completed),
 	KUNIT_CASE_PARAM(task_switch, tasks_gen_params),
 	KUNIT_CASE_PARAM(interrupted_delivery, vectorings_gen_params),
-	KUNIT_CASE(iret_unblocked_nmis),
+	KUNIT_CASE(delivery_filled_log),
+	KUNIT_CASE_PARAM(iret_unblocked_nmis, unblockings_gen_params),
 	KUNIT_CASE(windows),
 	KUNIT_CASE_PARAM(allowed, states_gen_params),
 	KUNIT_CASE_PARAM(pending_debug, steps_gen_params),

@@ -105,6 +105,9 @@ const struct vitro_backend vitro_vmx_backend = {
 	.cpuid_changed		= vmx_cpuid_changed,
 	.msr_filter_changed		= vmx_msr_filter_changed,
 	.set_root		= vmx_set_root,
+	.log_alloc		= vmx_log_alloc,
+	.log_start		= vmx_log_start,
+	.log_empty		= vmx_log_empty,
 	.explain		= vmx_explain,
 	.dump			= vmx_dump,
 };

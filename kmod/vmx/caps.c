@@ -91,6 +91,7 @@ static const struct vmx_feature {
 	{ VMX_CPU2, OPTIONAL_LATER, SECONDARY_EXEC_ENABLE_RDTSCP, "RDTSCP", "rdtscp" },
 	{ VMX_CPU2, OPTIONAL_LATER, SECONDARY_EXEC_ENABLE_INVPCID, "INVPCID", "invpcid" },
 	{ VMX_CPU2, OPTIONAL_LATER, SECONDARY_EXEC_TSC_SCALING, "TSC scaling", "tsc-scaling" },
+	{ VMX_CPU2, OPTIONAL_LATER, SECONDARY_EXEC_ENABLE_PML, "page-modification logging", "pml" },
 
 	{ VMX_EXIT, REQUIRED, VM_EXIT_HOST_ADDR_SPACE_SIZE, "64-bit host" },
 	{ VMX_EXIT, REQUIRED, VM_EXIT_LOAD_IA32_EFER, "EFER loaded on exit" },
@@ -192,6 +193,9 @@ static void choose_base(struct vmx_config *c)
 
 	if (!vpid_usable(c))
 		c->may[VMX_CPU2] &= ~SECONDARY_EXEC_ENABLE_VPID;
+	/* Pages are logged when their dirty bits are set. */
+	if (!(c->ept_vpid & VMX_EPT_AD_BIT))
+		c->may[VMX_CPU2] &= ~SECONDARY_EXEC_ENABLE_PML;
 	for (i = 0; i < VMX_NR_WORDS; i++)
 		c->base[i] = c->must[i];
 	for (i = 0; i < ARRAY_SIZE(features); i++)
@@ -277,6 +281,7 @@ static void fill_caps(const struct vmx_config *c)
 
 	vitro_caps.tdp_2m = large && c->ept_vpid & VMX_EPT_2MB_PAGE_BIT;
 	vitro_caps.tdp_1g = large && c->ept_vpid & VMX_EPT_1GB_PAGE_BIT;
+	vitro_caps.tdp_log = c->may[VMX_CPU2] & SECONDARY_EXEC_ENABLE_PML;
 	vitro_caps.has_umip = boot_cpu_has(X86_FEATURE_UMIP) && c->cr4_may & X86_CR4_UMIP;
 	vitro_caps.has_invpcid = c->may[VMX_CPU2] & SECONDARY_EXEC_ENABLE_INVPCID;
 	vitro_caps.has_rdtscp = c->may[VMX_CPU2] & SECONDARY_EXEC_ENABLE_RDTSCP;

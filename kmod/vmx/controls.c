@@ -57,6 +57,8 @@ void vmx_update_secondary(struct vitro_vmx *vmx)
 		ctl |= SECONDARY_EXEC_ENABLE_INVPCID;
 	if (vmx->vcpu.tsc_ratio)
 		ctl |= SECONDARY_EXEC_TSC_SCALING;
+	if (vmx->at_put & VMX_AT_PUT_LOG)
+		ctl |= SECONDARY_EXEC_ENABLE_PML;
 	if (vcpu_exit_disabled(&vmx->vcpu, KVM_X86_DISABLE_EXITS_PAUSE))
 		ctl &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
 	vmx_write(vmx, SECONDARY_VM_EXEC_CONTROL, ctl & vmx_config.may[VMX_CPU2]);
@@ -93,6 +95,8 @@ void vmx_write_controls(struct vitro_vmx *vmx)
 	vmcs_write(VM_EXIT_CONTROLS, vmx_config.base[VMX_EXIT]);
 	vmcs_write(VM_ENTRY_CONTROLS, vmx_config.base[VMX_ENTRY]);
 	vmx_update_secondary(vmx);
+	if (vmx->at_put & VMX_AT_PUT_LOG)
+		vmx_log_write(vmx);
 	vmx_msr_filter_changed(&vmx->vcpu);
 	vmcs_write(VIRTUAL_APIC_PAGE_ADDR, virt_to_phys(vmx->vapic));
 	vmcs_write(TPR_THRESHOLD, 0);

@@ -19,7 +19,7 @@
 #define IO_REP			BIT(5)
 #define IO_PORT_SHIFT		16
 #define TASK_SOURCE_SHIFT	30	/* as VITRO_TASK_* */
-#define EPT_UNBLOCK_NMI		BIT(12)
+#define EPT_UNBLOCK_NMI		BIT(12)	/* of the page-modification log, too */
 #define DEBUG_QUALIFICATION	(DR_TRAP_BITS | DR6_BD_BIT | DR_STEP)
 #define DR6_BD_BIT		BIT(13)
 
@@ -205,6 +205,7 @@ static const struct vmx_exit_info exits[] = {
 	EXIT_FN(EXIT_REASON_DR_ACCESS, DR, INSN, decode_dr),
 	EXIT_FN(EXIT_REASON_EPT_VIOLATION, TDP_FAULT, EVENT, decode_ept_violation),
 	EXIT_FN(EXIT_REASON_EPT_MISCONFIG, UNKNOWN, EVENT, decode_ept_misconfig),
+	EXIT_FN(EXIT_REASON_PML_FULL, LOG_FULL, EVENT, decode_qualification),
 	EXIT_FN(EXIT_REASON_INTERRUPT_WINDOW, IRQ_WINDOW, 0, decode_irq_window),
 	EXIT_FN(EXIT_REASON_NMI_WINDOW, NMI_WINDOW, 0, decode_nmi_window),
 	EXIT(EXIT_REASON_TPR_BELOW_THRESHOLD, TPR, 0),
@@ -253,7 +254,8 @@ static const struct vmx_exit_info exits[] = {
  */
 static void block_nmis_again(struct vitro_vmx *vmx, const struct vitro_exit *exit)
 {
-	if (exit->reason == VITRO_EXIT_TDP_FAULT && unlikely(exit->hw_info & EPT_UNBLOCK_NMI))
+	if (unlikely(exit->hw_info & EPT_UNBLOCK_NMI) &&
+	    (exit->reason == VITRO_EXIT_TDP_FAULT || exit->reason == VITRO_EXIT_LOG_FULL))
 		vmx_set_nmi_mask(&vmx->vcpu, true);
 }
 

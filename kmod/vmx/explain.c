@@ -38,6 +38,7 @@
 	X(msr_bitmap, MSR_BITMAP)					\
 	X(vapic, VIRTUAL_APIC_PAGE_ADDR)				\
 	X(threshold, TPR_THRESHOLD)					\
+	X(log, PML_ADDRESS)						\
 	X(event, VM_ENTRY_INTR_INFO_FIELD)				\
 	X(event_error, VM_ENTRY_EXCEPTION_ERROR_CODE)			\
 	X(event_len, VM_ENTRY_INSTRUCTION_LEN)				\
@@ -209,6 +210,9 @@ BROKEN(bad_vpid, s->cpu2 & SECONDARY_EXEC_ENABLE_VPID && !s->vpid)
 BROKEN(bad_eptp, (s->eptp & 0xfbf) != (VMX_EPTP_MT_WB | VMX_EPTP_PWL_4) ||
 		 s->eptp >> s->phys_bits ||
 		 (s->eptp & VMX_EPTP_AD_ENABLE_BIT && !(vmx_config.ept_vpid & VMX_EPT_AD_BIT)))
+BROKEN(bad_log, s->cpu2 & SECONDARY_EXEC_ENABLE_PML &&
+		(!(s->cpu2 & SECONDARY_EXEC_ENABLE_EPT) || s->log & ~PAGE_MASK ||
+		 s->log >> s->phys_bits))
 BROKEN(bad_event_vector,
        (event_is(s, INTR_TYPE_NMI_INTR) &&
 	(s->event & INTR_INFO_VECTOR_MASK) != X86_TRAP_NMI) ||
@@ -378,6 +382,8 @@ static const struct vmx_rule rules[] = {
 	{ CHECK_CONTROLS, 0, "a VPID in use must not be 0", CTL, NULL, bad_vpid, { AT(vpid) } },
 	{ CHECK_CONTROLS, 0, "EPTP must be write-back, of four levels, in physical memory", CTL,
 	  NULL, bad_eptp, { AT(eptp) } },
+	{ CHECK_CONTROLS, 0, "the page-modification log must be an aligned physical page, and needs EPT",
+	  CTL, NULL, bad_log, { AT(log), AT(cpu2) } },
 	{ CHECK_CONTROLS, 0, "the event's vector must suit its type", ENTRY_CTL, EVENTS,
 	  bad_event_vector, { AT(event) } },
 	{ CHECK_CONTROLS, 0, "only exceptions in protected mode have a (16-bit) error code",

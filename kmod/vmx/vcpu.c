@@ -104,6 +104,7 @@ void vmx_vcpu_teardown(void)
 static void free_buffers(struct vitro_vmx *vmx)
 {
 	kfree(vmx->fields);
+	free_page((unsigned long)vmx->log);
 	free_page((unsigned long)vmx->vapic);
 	free_page((unsigned long)vmx->vmcs);
 }
@@ -312,6 +313,19 @@ void vmx_load(struct vitro_vcpu *vcpu, int cpu)
 }
 
 /*
+ * User mode may trust no prediction that the guest has trained, nor
+ * may a guest of another hypervisor, which does not know of this one.
+ */
+static noinline void put_more(struct vitro_vmx *vmx)
+{
+	if (vmx->at_put & VMX_AT_PUT_LOG)
+		vmx_log_empty(&vmx->vcpu);
+	if (boot_cpu_has(X86_FEATURE_IBPB_EXIT_TO_USER) || vmx->at_put & VMX_AT_PUT_BARRIER)
+		vmx_branch_barrier();
+	vmx->at_put &= ~VMX_AT_PUT_BARRIER;
+}
+
+/*
  * vmx_put() - see struct vitro_backend
  */
 void vmx_put(struct vitro_vcpu *vcpu)
@@ -321,13 +335,10 @@ void vmx_put(struct vitro_vcpu *vcpu)
 	if (!vmx->guest_loaded)
 		return;
 	vmx_switch_to_host(vmx);
-	/*
-	 * User mode may trust no prediction that the guest has trained, nor
-	 * may a guest of another hypervisor, which does not know of this one.
-	 */
-	if (boot_cpu_has(X86_FEATURE_IBPB_EXIT_TO_USER) || unlikely(vmx->beside))
+	if (unlikely(vmx->at_put))
+		put_more(vmx);
+	else if (boot_cpu_has(X86_FEATURE_IBPB_EXIT_TO_USER))
 		vmx_branch_barrier();
-	vmx->beside = false;
 }
 
 static void flush_ept(struct vitro_vmx *vmx)
@@ -363,6 +374,8 @@ static noinline void do_pending(struct vitro_vmx *vmx)
 		write_host_cpu(this_cpu_ptr(&vmx_cpu), vmx->host_cpu);
 	if (vmx->pending & VMX_PENDING_CHECK_DEBUG)
 		vmx_check_pending_debug(vmx);
+	if (vmx->pending & VMX_PENDING_LOG)
+		vmx_log_refresh(vmx);
 	if (vmx->pending & VMX_PENDING_FLUSH_EPT)
 		flush_ept(vmx);
 	/* Without a VPID, the entry itself drops them. */

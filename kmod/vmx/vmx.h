@@ -11,6 +11,7 @@
  * state.c	segments, tables, control registers
  * msr.c	MSRs: the bitmap, and what is switched with the guest
  * step.c	exceptions that exit, single steps for debuggers
+ * log.c	the page-modification log
  * inject.c	events into the guest, interrupt and NMI windows
  * exit.c	exit reasons to struct vitro_exit
  * explain.c	why a VM entry failed
@@ -126,6 +127,11 @@ struct vmx_host {
 #define VMX_PENDING_FLUSH_VPID	BIT(1)	/* combined mappings of this vCPU */
 #define VMX_PENDING_CHECK_DEBUG	BIT(2)	/* shadow, RFLAGS or #DB: see inject.c */
 #define VMX_PENDING_HOST_CPU	BIT(3)	/* host-state fields that differ by CPU */
+#define VMX_PENDING_LOG		BIT(4)	/* page-modification log: start, or room in the ring */
+
+/* What is seldom to be done when a vCPU is put; bits of vitro_vmx.at_put. */
+#define VMX_AT_PUT_BARRIER	BIT(0)	/* another hypervisor's VMCS was current, too */
+#define VMX_AT_PUT_LOG		BIT(1)	/* the processor logs what the guest dirties */
 
 /* Registers that the VMCS holds, unknown after each exit. */
 #define VMX_LAZY_REGS	(BIT(VITRO_RSP) | BIT(VITRO_RIP) | BIT(VITRO_RFLAGS) |	\
@@ -150,7 +156,7 @@ struct vitro_vmx {
 	bool user_msrs_loaded;		/* @user_msrs are in the processor */
 	bool in_window;			/* the VMCS is current: see window.c */
 	bool just_loaded;		/* no window since the last load */
-	bool beside;			/* another hypervisor's VMCS was current, too */
+	u8 at_put;			/* VMX_AT_PUT_* */
 	bool intr_state_known;		/* @intr_state is the VMCS's */
 	bool host_msrs;			/* @host has MSRs that entries must stop */
 	bool tpr_shadow;
@@ -179,6 +185,9 @@ struct vitro_vmx {
 	struct vmx_injection failed;	/* what that entry was to deliver */
 	u32 soft_info;			/* event to be redelivered as a soft one */
 	u8 soft_len;			/* and its instruction's length */
+
+	u64 *log;			/* page-modification log or NULL; set once, vm->lock */
+	int log_first;			/* where the processor begins in it, -1: no room */
 
 	u8 *vapic;			/* virtual-APIC page */
 	void *vmcs;
@@ -370,6 +379,13 @@ void vmx_restore_user_msrs(struct vitro_vmx *vmx);
 void vmx_switch_to_guest(struct vitro_vmx *vmx);
 void vmx_switch_to_host(struct vitro_vmx *vmx);
 void vmx_sync_msrs(struct vitro_vmx *vmx);
+
+/* log.c */
+int vmx_log_alloc(struct vitro_vcpu *vcpu);
+void vmx_log_start(struct vitro_vcpu *vcpu);
+void vmx_log_empty(struct vitro_vcpu *vcpu);
+void vmx_log_refresh(struct vitro_vmx *vmx);
+void vmx_log_write(struct vitro_vmx *vmx);
 
 /* inject.c */
 bool vmx_irq_allowed(struct vitro_vcpu *vcpu);

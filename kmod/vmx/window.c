@@ -333,9 +333,13 @@ void vmx_begin(struct vitro_vcpu *vcpu)
 	if (!vmx_window_open(vmx))
 		return;
 	vmx->fields_valid = 0;
-	vmx->beside = c->shared && c->their_vmcs != NO_VMCS;
-	if (vmx->beside && vmx->just_loaded)
-		vmx_branch_barrier();
+	if (c->shared && c->their_vmcs != NO_VMCS) {
+		vmx->at_put |= VMX_AT_PUT_BARRIER;
+		if (vmx->just_loaded)
+			vmx_branch_barrier();
+	} else {
+		vmx->at_put &= ~VMX_AT_PUT_BARRIER;
+	}
 	vmx->just_loaded = false;
 	vmx_exchange_user_msrs(vmx);
 }
@@ -365,6 +369,9 @@ void vmx_end(struct vitro_vcpu *vcpu)
 	if (!vmx->in_window)
 		return;
 	keep_common_fields(vmx);
+	/* Outside windows there is nothing in it. */
+	if (vmx->at_put & VMX_AT_PUT_LOG)
+		vmx_log_empty(vcpu);
 	vmx_restore_user_msrs(vmx);
 	vmx_window_close(vmx);
 }
