@@ -66,10 +66,8 @@ static void clear_log(struct vm *vm)
 
 static void enable(struct vm *vm, uint32_t cap, uint64_t value)
 {
-	struct kvm_enable_cap args = { .cap = cap, .args = { value } };
-
 	NEED_CAP(cap);
-	REQUIRE_OK(sys_ioctl(vm->fd, KVM_ENABLE_CAP, &args));
+	REQUIRE_OK(vm_enable_cap(vm, cap, value));
 }
 
 static bool is_dirty(uint64_t page)
