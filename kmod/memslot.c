@@ -519,9 +519,8 @@ static void fetch_dirty(struct vitro_vm *vm, struct vitro_memslot *slot)
 	for (i = 0; i < longs; i++) {
 		if (READ_ONCE(slot->dirty[i])) {
 			slot->dirty_shadow[i] = xchg(&slot->dirty[i], 0);
-			flush |= vitro_tdp_watch_mask(vm,
-							      slot->base_gfn + i * BITS_PER_LONG,
-							      slot->dirty_shadow[i]);
+			flush |= vitro_tdp_watch_mask(vm, slot->base_gfn + i * BITS_PER_LONG,
+						      slot->dirty_shadow[i]);
 		} else if (i % CLEAN_BATCH) {
 			continue;
 		}
