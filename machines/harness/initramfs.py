@@ -79,6 +79,18 @@ class Archive:
             if not self.has(library):
                 self.copy(library, os.path.realpath(library))
 
+    def tree(self, name, source):
+        """Add a folder as it is: its programs find their libraries in it."""
+        self.folder(name)
+        for entry in sorted(os.listdir(source)):
+            path, inside = os.path.join(source, entry), f"{name}/{entry}"
+            if os.path.islink(path):
+                self.link(inside, os.readlink(path))
+            elif os.path.isdir(path):
+                self.tree(inside, path)
+            else:
+                self.data(inside, read(path), 0o755 if os.access(path, os.X_OK) else 0o644)
+
     def bytes(self):
         """The archive."""
         trailer = b"070701" + b"".join(b"%08X" % f for f in [0] * 4 + [1] + [0] * 6 + [11, 0])
@@ -167,11 +179,12 @@ def add_modules(archive, kernel, wanted):
     return "".join(lines)
 
 
-def l1(kernel, settings, command, modules, files):
+def l1(kernel, settings, command, modules, files, root=None):
     """The initramfs of the emulated machine.
 
     settings is what /etc/machine holds (shell variables), command the text of
-    /etc/command, files pairs of a source on the host and a name in the machine.
+    /etc/command, files pairs of a source on the host and a name in the machine, root a folder
+    of the host that is /image there.
     """
     archive = Archive()
     for folder in ("dev", "etc", "proc", "root", "sys", "modules"):
@@ -189,5 +202,7 @@ def l1(kernel, settings, command, modules, files):
     archive.data("etc/group", b"root:x:0:\n")
     for source, name in files:
         archive.copy(name, source)
+    if root:
+        archive.tree("image", root)
     archive.data("etc/modules", add_modules(archive, kernel, modules).encode())
     return archive.bytes()
