@@ -6,6 +6,8 @@
 # Other libvirtds than the first have another socket.
 LIBVIRT_DEFAULT_URI=qemu:///system
 export LIBVIRT_DEFAULT_URI
+# Where the second listens, if there is one.
+SECOND_URI='qemu+unix:///system?socket=/tmp/two/libvirt-sock'
 
 # daemon_config FOLDER UUID: what libvirtd and its QEMUs are to do in FOLDER: no users of their
 # own, no other daemons.
@@ -24,12 +26,57 @@ daemon_config() {
 		stdio_handler = "file"
 		remember_owner = 0
 	END
+	# The lab kernel has none.
+	grep -q '^Seccomp:' /proc/self/status || echo 'seccomp_sandbox = 0' >>"$1/qemu.conf"
 }
 
 # daemon_start: start libvirtd and wait until it answers.
 daemon_start() {
 	libvirtd --daemon --pid-file /run/libvirtd.pid || problem "libvirtd did not start"
 	wait_for 300 virsh -q uri || problem "libvirtd does not answer"
+}
+
+# second_config: have a place for a second libvirtd: a mount namespace, kept by the process
+# $second, with folders and a name of its own.  Control groups are the first's alone, for both
+# would give them the same names.
+second_config() {
+	mkdir -p /tmp/two
+	daemon_config /tmp/two/etc 00000000-0000-4000-8000-000000000002
+	echo 'unix_sock_dir = "/tmp/two"' >>/tmp/two/etc/libvirtd.conf
+	echo 'cgroup_controllers = [ ]' >>/tmp/two/etc/qemu.conf
+	# libvirtd goes by the canonical name, so that no UTS namespace is needed.
+	echo vitro >/proc/sys/kernel/hostname
+	echo '127.0.0.1 one.vitro vitro localhost' >/etc/hosts
+	echo '127.0.0.1 two.vitro vitro localhost' >/tmp/two/hosts
+	cat >/tmp/two/enter <<-'END'
+		set -e
+		for folder in /run /var/lib/libvirt /var/log/libvirt /var/cache/libvirt; do
+			mount -t tmpfs tmpfs $folder
+		done
+		mkdir -p /run/libvirt
+		mount --bind /tmp/two/etc /etc/libvirt
+		mount --bind /tmp/two/hosts /etc/hosts
+		touch /tmp/two/entered
+		exec sleep 1000000
+	END
+	rm -f /tmp/two/entered
+	unshare -m sh /tmp/two/enter &
+	second=$!
+	wait_for 60 test -e /tmp/two/entered || problem "there is no place for a second libvirtd"
+}
+
+# second_start: start it there.
+second_start() {
+	nsenter -m -t "$second" libvirtd --daemon --pid-file /tmp/two/pid || problem "the second libvirtd did not start"
+	wait_for 300 virsh -q -c "$SECOND_URI" uri || problem "the second libvirtd does not answer"
+}
+
+# second_stop: end it and what kept its place.
+second_stop() {
+	pid=$(cat /tmp/two/pid)
+	kill "$pid"
+	wait_for 180 sh -c "! kill -0 $pid 2>/dev/null" || problem "the second libvirtd did not end"
+	kill "$second"
 }
 
 # end_or_finish: the end of a test without which the others have no chance.
