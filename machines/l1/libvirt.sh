@@ -6,9 +6,10 @@
 # Other libvirtds than the first have another socket.
 LIBVIRT_DEFAULT_URI=qemu:///system
 export LIBVIRT_DEFAULT_URI
-# Where the second listens, if there is one.
+# Where the second listens, if there is one, and how that reaches the first.
+FIRST_URI='qemu+unix:///system?socket=/tmp/one/libvirt-sock'
 SECOND_URI='qemu+unix:///system?socket=/tmp/two/libvirt-sock'
-export SECOND_URI
+export FIRST_URI SECOND_URI
 
 # Bochs is that much slower.
 case $MACHINE in
@@ -47,7 +48,8 @@ daemon_start() {
 # $second, with folders and a name of its own.  Control groups are the first's alone, for both
 # would give them the same names.
 second_config() {
-	mkdir -p /tmp/two
+	mkdir -p /tmp/one /tmp/two
+	mount --bind /run/libvirt /tmp/one
 	daemon_config /tmp/two/etc 00000000-0000-4000-8000-000000000002
 	echo 'unix_sock_dir = "/tmp/two"' >>/tmp/two/etc/libvirtd.conf
 	echo 'cgroup_controllers = [ ]' >>/tmp/two/etc/qemu.conf
@@ -84,6 +86,7 @@ second_stop() {
 	kill "$pid"
 	wait_for 180 sh -c "! kill -0 $pid 2>/dev/null" || problem "the second libvirtd did not end"
 	kill "$second"
+	umount /tmp/one
 }
 
 # end_or_finish: the end of a test without which the others have no chance.
