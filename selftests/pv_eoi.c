@@ -329,16 +329,6 @@ static void seen_guest(uint64_t arg)
 	G_CHECK(offered > 0);
 }
 
-static bool seen_in_service(struct vcpu *vcpu)
-{
-	struct kvm_lapic_state state;
-	uint32_t isr;
-
-	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_LAPIC, &state));
-	memcpy(&isr, state.regs + APIC_ISR + LOW / 32 * 16, sizeof(isr));
-	return isr >> LOW % 32 & 1;
-}
-
 /* What is saved and restored: the APIC and the word agree. */
 TEST(seen_by_user_space)
 {
@@ -350,10 +340,10 @@ TEST(seen_by_user_space)
 	for (i = 0; i < TRIES / 2; i++) {
 		EXPECT_SYNC(vcpu, 1);
 		CHECK_EQ(*bit, 0);
-		CHECK(seen_in_service(vcpu), "not in service");
+		CHECK(vcpu_apic_bit(vcpu, APIC_ISR, LOW), "not in service");
 		EXPECT_SYNC(vcpu, 2);
 		CHECK_EQ(*bit, 0);
-		CHECK(!seen_in_service(vcpu), "still in service");
+		CHECK(!vcpu_apic_bit(vcpu, APIC_ISR, LOW), "still in service");
 	}
 	EXPECT_DONE(vcpu);
 }

@@ -83,39 +83,19 @@ static void sender(uint64_t arg)
 	G_CHECK_EQ(send(2, 0, 0, V), 1);
 }
 
-static bool far_requested(struct vcpu *vcpu)
-{
-	struct kvm_lapic_state state;
-	uint32_t irr;
-
-	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_LAPIC, &state));
-	memcpy(&irr, state.regs + APIC_IRR + V / 32 * 16, sizeof(irr));
-	return irr >> V % 32 & 1;
-}
-
-static void far_enable(struct vcpu *vcpu)
-{
-	struct kvm_lapic_state state;
-	uint32_t svr = APIC_SVR_ENABLE | 0xff;
-
-	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_LAPIC, &state));
-	memcpy(state.regs + APIC_SVR, &svr, sizeof(svr));
-	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_LAPIC, &state));
-}
-
 TEST(send_ipi)
 {
 	struct vm *vm = vm_for_calls();
 	struct vcpu *vcpu[2] = { vcpu_new(vm, 0, sender), vcpu_new(vm, 1, receiver) };
 	struct vcpu *far = vcpu_bare(vm, FAR_ID);
 
-	far_enable(far);
+	vcpu_apic_enable(far);
 	vcpu_runnable(vcpu[1]);
 	vcpu_start(vcpu[1]);
 	EXPECT_SYNC(vcpu[0], 1);
-	CHECK(!far_requested(far), "the IPI has reached a vCPU that is not in the map");
+	CHECK(!vcpu_apic_bit(far, APIC_IRR, V), "the IPI has reached a vCPU that is not in the map");
 	EXPECT_SYNC(vcpu[0], 2);
-	CHECK(far_requested(far), "the IPI has not reached the last vCPU of the map");
+	CHECK(vcpu_apic_bit(far, APIC_IRR, V), "the IPI has not reached the last vCPU of the map");
 	EXPECT_DONE(vcpu[0]);
 	vcpu_join(vcpu[1]);
 	CHECK_EQ(vcpu_cpu(vcpu[1])->taken[V], 2);

@@ -38,7 +38,6 @@ static void set_reg(struct kvm_lapic_state *state, uint32_t offset, uint32_t val
 static struct vcpu *new_vcpu(int id, bool is_x2apic)
 {
 	struct vcpu *vcpu = vcpu_bare(vm, id);
-	struct kvm_lapic_state state;
 	struct kvm_sregs sregs;
 
 	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_CPUID2, kvm_supported_cpuid()));
@@ -46,9 +45,7 @@ static struct vcpu *new_vcpu(int id, bool is_x2apic)
 	if (is_x2apic)
 		sregs.apic_base |= APIC_BASE_X2APIC;
 	REQUIRE_OK(vcpu_set_sregs(vcpu, &sregs));
-	state = get(vcpu);
-	set_reg(&state, APIC_SVR, APIC_SVR_ENABLE | 0xff);
-	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_LAPIC, &state));
+	vcpu_apic_enable(vcpu);
 	return vcpu;
 }
 
@@ -77,18 +74,12 @@ static long signal_msi(uint32_t address_lo, uint32_t address_hi, uint32_t vector
 	return sys_ioctl(vm->fd, KVM_SIGNAL_MSI, &msi);
 }
 
-static bool requested(struct vcpu *vcpu, uint32_t vector)
-{
-	struct kvm_lapic_state state = get(vcpu);
-
-	return reg(&state, APIC_IRR + vector / 32 * 16) >> vector % 32 & 1;
-}
-
 /* Which APICs have a request for the vector: bits x2apic, xapic, last. */
 static unsigned int reached(uint32_t vector)
 {
-	return requested(x2apic, vector) | requested(xapic, vector) << 1 |
-	       requested(last, vector) << 2;
+	return vcpu_apic_bit(x2apic, APIC_IRR, vector) |
+	       vcpu_apic_bit(xapic, APIC_IRR, vector) << 1 |
+	       vcpu_apic_bit(last, APIC_IRR, vector) << 2;
 }
 
 /* An interrupt to an APIC ID; bits of the upper half are those of a 32-bit ID. */

@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "apic.h"
 #include "vm.h"
 
 #define CR0_BOOT	0x80010033	/* PG WP NE ET MP PE */
@@ -140,6 +141,26 @@ uint32_t vcpu_mp_state(struct vcpu *vcpu)
 
 	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_MP_STATE, &state));
 	return state.mp_state;
+}
+
+bool vcpu_apic_bit(struct vcpu *vcpu, uint32_t reg, uint32_t vector)
+{
+	struct kvm_lapic_state state;
+	uint32_t value;
+
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_LAPIC, &state));
+	memcpy(&value, state.regs + reg + vector / 32 * 16, sizeof(value));
+	return value >> vector % 32 & 1;
+}
+
+void vcpu_apic_enable(struct vcpu *vcpu)
+{
+	struct kvm_lapic_state state;
+	uint32_t svr = APIC_SVR_ENABLE | 0xff;
+
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_GET_LAPIC, &state));
+	memcpy(state.regs + APIC_SVR, &svr, sizeof(svr));
+	REQUIRE_OK(sys_ioctl(vcpu->fd, KVM_SET_LAPIC, &state));
 }
 
 int64_t vcpu_counter(struct vcpu *vcpu, const char *name)

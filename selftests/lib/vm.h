@@ -207,6 +207,10 @@ void vcpu_runnable(struct vcpu *vcpu);
 /* KVM_GET_MP_STATE: KVM_MP_STATE_* */
 uint32_t vcpu_mp_state(struct vcpu *vcpu);
 
+/* Its local APIC as user space sees it: the bit of a vector in ISR, TMR or IRR; switch it on. */
+bool vcpu_apic_bit(struct vcpu *vcpu, uint32_t reg, uint32_t vector);
+void vcpu_apic_enable(struct vcpu *vcpu);
+
 /* Of a vCPU's binary statistics, the value of that name; -1 if there is none. */
 int64_t vcpu_counter(struct vcpu *vcpu, const char *name);
 
